@@ -1,0 +1,1 @@
+//! Names of the headers this API speaks, and their parsed values.

@@ -1,0 +1,1 @@
+//! Jittered exponential backoff.

@@ -1,0 +1,1 @@
+//! Time as a handle: monotonic and wall, real or simulated.

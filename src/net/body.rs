@@ -1,0 +1,1 @@
+//! Bounded request and answer bodies.

@@ -1,0 +1,8 @@
+//! Bytes ↔ HTTP. It knows no Vault.
+pub mod body;
+pub mod client;
+pub mod codec;
+pub mod listener;
+pub mod pool;
+pub mod proxy_protocol;
+pub mod tls;

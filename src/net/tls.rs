@@ -1,0 +1,1 @@
+//! rustls for listeners and for servers, built from files and reloaded.

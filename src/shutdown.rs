@@ -1,0 +1,1 @@
+//! The drain signal and the count of what is still running.

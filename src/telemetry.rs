@@ -1,0 +1,1 @@
+//! The application log and build information.
