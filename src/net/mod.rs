@@ -6,3 +6,4 @@ pub mod listener;
 pub mod pool;
 pub mod proxy_protocol;
 pub mod tls;
+pub mod upstream;

@@ -1,1 +1,246 @@
-//! Idle connections of one worker per server: LIFO, bounded, aged.
+//! Connections of one worker to one server: idle ones kept last-in-first-out, all of them counted and bounded.
+//! One worker owns it, so nothing here is locked. What is sent over a connection is `upstream`.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::sync::Semaphore;
+
+use super::client::{self, ConnectError, Stream, Target};
+
+/// A write is not put on a connection that lay idle longer than this: the server may be closing it (proxies.md §6.2).
+const FRESH_FOR_WRITES: Duration = Duration::from_secs(5);
+
+/// Bounds of one worker's connections to one server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolLimits {
+    pub max_open: usize,
+    pub max_pending: usize,
+    pub max_idle: usize,
+    pub idle_timeout: Duration,
+    /// 0: no limit.
+    pub max_requests: u64,
+}
+
+/// The connections of one worker to one server.
+#[derive(Debug)]
+pub struct Pool {
+    target: Target,
+    limits: PoolLimits,
+    idle: RefCell<Vec<Connection>>,
+    permits: Semaphore,
+    open: Cell<usize>,
+    pending: Cell<usize>,
+}
+
+/// One connection, its read buffer and its age.
+#[derive(Debug)]
+pub struct Connection {
+    pub(super) stream: Stream,
+    pub(super) buffer: BytesMut,
+    requests: u64,
+    last_used: Instant,
+}
+
+/// A connection in use. Dropped without [`Lease::give_back`], it is closed.
+#[derive(Debug)]
+pub struct Lease {
+    connection: Option<Connection>,
+    pool: Rc<Pool>,
+    /// It carried requests before: a failure may be the server closing it.
+    pub reused: bool,
+}
+
+/// What the request about to be sent tolerates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reuse {
+    Any,
+    /// Only a connection used a moment ago, else a new one.
+    FreshOnly,
+}
+
+/// Why there is no connection; nothing was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum PoolError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error("too many requests wait for a connection to this server")]
+    Overflow,
+}
+
+// === impl Pool ===
+
+impl Pool {
+    #[must_use]
+    pub fn new(target: Target, limits: PoolLimits) -> Self {
+        let permits = Semaphore::new(limits.max_open.clamp(1, Semaphore::MAX_PERMITS));
+        Self { target, limits, idle: RefCell::default(), permits, open: Cell::new(0), pending: Cell::new(0) }
+    }
+
+    /// A connection to send one request on: the most recently used idle one, else a new one, else a turn in
+    /// the bounded queue.
+    ///
+    /// # Errors
+    /// The server cannot be reached or too many wait already.
+    pub async fn acquire(self: &Rc<Self>, reuse: Reuse, now: Instant) -> Result<Lease, PoolError> {
+        self.take_permit().await?;
+        let mut lease = Lease { connection: None, pool: Rc::clone(self), reused: false };
+        if let Some(connection) = self.pop_idle(reuse, now) {
+            lease.connection = Some(connection);
+            lease.reused = true;
+            return Ok(lease);
+        }
+        let stream = client::connect(&self.target).await?;
+        self.open.set(self.open.get() + 1);
+        lease.connection = Some(Connection::new(stream, now));
+        Ok(lease)
+    }
+
+    /// Connections open now, in use or idle.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.open.get()
+    }
+
+    #[must_use]
+    pub fn idle(&self) -> usize {
+        self.idle.borrow().len()
+    }
+
+    /// Requests waiting for a connection.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.pending.get()
+    }
+
+    /// Closes what lay idle too long or was closed by the server. Called once a second or so.
+    pub fn sweep(&self, now: Instant) {
+        let mut idle = self.idle.borrow_mut();
+        let before = idle.len();
+        idle.retain_mut(|connection| connection.is_usable(now, self.limits.idle_timeout));
+        self.open.set(self.open.get() - (before - idle.len()));
+    }
+
+    /// Closes every idle connection: the server changed its role or left.
+    pub fn clear_idle(&self) {
+        let closed = self.idle.borrow_mut().drain(..).count();
+        self.open.set(self.open.get() - closed);
+    }
+
+    async fn take_permit(&self) -> Result<(), PoolError> {
+        if let Ok(permit) = self.permits.try_acquire() {
+            permit.forget();
+            return Ok(());
+        }
+        if self.pending.get() >= self.limits.max_pending {
+            return Err(PoolError::Overflow);
+        }
+        let _waiting = Waiting::new(&self.pending);
+        let permit = self.permits.acquire().await.expect("the semaphore is never closed");
+        permit.forget();
+        Ok(())
+    }
+
+    fn pop_idle(&self, reuse: Reuse, now: Instant) -> Option<Connection> {
+        let mut idle = self.idle.borrow_mut();
+        while let Some(connection) = idle.last_mut() {
+            if reuse == Reuse::FreshOnly && connection.idle_for(now) > FRESH_FOR_WRITES {
+                return None;
+            }
+            let usable = connection.is_usable(now, self.limits.idle_timeout);
+            let connection = idle.pop()?;
+            if usable {
+                return Some(connection);
+            }
+            self.open.set(self.open.get() - 1);
+        }
+        None
+    }
+
+    fn keep(&self, mut connection: Connection, now: Instant) {
+        connection.requests += 1;
+        connection.last_used = now;
+        let worn = self.limits.max_requests > 0 && connection.requests >= self.limits.max_requests;
+        let mut idle = self.idle.borrow_mut();
+        if worn || idle.len() >= self.limits.max_idle {
+            self.open.set(self.open.get() - 1);
+            return;
+        }
+        idle.push(connection);
+    }
+}
+
+/// Counts one waiter for as long as it waits, also when its request is given up.
+struct Waiting<'a>(&'a Cell<usize>);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a Cell<usize>) -> Self {
+        count.set(count.get() + 1);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+// === impl Connection ===
+
+impl Connection {
+    fn new(stream: Stream, now: Instant) -> Self {
+        Self { stream, buffer: BytesMut::new(), requests: 0, last_used: now }
+    }
+
+    fn idle_for(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.last_used)
+    }
+
+    /// Young enough, and the server neither closed it nor said anything unasked. The read costs no system call
+    /// unless the runtime already knows that something arrived.
+    fn is_usable(&mut self, now: Instant, idle_timeout: Duration) -> bool {
+        let mut byte = [0_u8; 1];
+        let mut buffer = ReadBuf::new(&mut byte);
+        let mut context = Context::from_waker(Waker::noop());
+        let quiet = std::pin::Pin::new(&mut self.stream).poll_read(&mut context, &mut buffer);
+        matches!(quiet, Poll::Pending) && self.idle_for(now) <= idle_timeout
+    }
+}
+
+// === impl Lease ===
+
+impl Lease {
+    pub(super) fn connection(&mut self) -> &mut Connection {
+        self.connection.as_mut().expect("taken only by give_back, which consumes the lease")
+    }
+
+    /// The answer was read to its end and nothing is left over: the connection may carry another request.
+    pub fn give_back(mut self, now: Instant) {
+        if let Some(connection) = self.connection.take() {
+            self.pool.keep(connection, now);
+        }
+    }
+
+    /// Takes the connection out of the pool for good (a tunnel); the permit is held until the lease drops.
+    pub(super) fn into_parts(mut self) -> (Option<Connection>, Self) {
+        let connection = self.connection.take();
+        if connection.is_some() {
+            self.pool.open.set(self.pool.open.get() - 1);
+        }
+        (connection, self)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if self.connection.take().is_some() {
+            self.pool.open.set(self.pool.open.get() - 1);
+        }
+        self.pool.permits.add_permits(1);
+    }
+}

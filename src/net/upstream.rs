@@ -1,0 +1,341 @@
+//! One request and its answer over one leased connection, driven by the request's own task: no helper task, no
+//! channel, so a small exchange costs one write and one read. Framing is `codec`'s, connections are `pool`'s.
+//!
+//! ```text
+//!            ┌── head + small body: one write ──┐
+//!  request ──┤                                  ├──> server ──> head (+ small body: one read) ──> answer
+//!            └── head, then pieces, while       ┘                    └── large body: streamed, the lease
+//!                watching for an early answer                            rides along and returns at its end
+//! ```
+
+use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::{HeaderMap, Method, StatusCode};
+use tokio::io::AsyncWrite;
+
+use super::body::{AnswerBody, RequestBody, RequestBodyError, StreamBody};
+use super::client::Stream;
+use super::codec::{self, AnswerHead, BodyDecoder, Framing, Garbage, Piece};
+use super::pool::{Connection, Lease};
+
+/// First read of an answer: most heads and bodies together are smaller.
+const READ_CHUNK: usize = 8 * 1024;
+/// Bodies up to this size are copied behind the head, so that both leave in one write.
+const INLINE_BODY: usize = 16 * 1024;
+/// Answers of known length up to this size are read whole before they are passed on.
+const COLLECT_UP_TO: u64 = 64 * 1024;
+
+/// What to send. Hop-by-hop and framing headers are already gone.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestHead<'a> {
+    pub method: &'a Method,
+    pub path_and_query: &'a str,
+    /// Value of the `Host` header.
+    pub host: &'a [u8],
+    pub headers: &'a HeaderMap,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: AnswerBody,
+    /// The answer came before the request body was sent whole: the client's connection cannot go on.
+    pub early: bool,
+    /// Set on 101: the raw connection.
+    pub tunnel: Option<Tunnel>,
+}
+
+/// A connection that stopped speaking HTTP.
+#[derive(Debug)]
+pub struct Tunnel {
+    pub stream: Stream,
+    /// Bytes that came behind the 101.
+    pub first: Bytes,
+    /// Keeps the server's connection count true while the tunnel lasts.
+    pub lease: Lease,
+}
+
+/// Why an exchange failed. Whether the request may have been executed is told by the `sent` cell.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    #[error("the connection broke: {0}")]
+    Broken(#[source] io::Error),
+    #[error(transparent)]
+    Garbage(#[from] Garbage),
+    #[error(transparent)]
+    RequestBody(#[from] RequestBodyError),
+}
+
+/// Sends one request and reads its answer. `sent` becomes true with the first byte that left: after that only
+/// the answer can tell whether the request ran.
+///
+/// # Errors
+/// The connection broke, the server talked garbage or the client's body failed. The connection is closed.
+pub async fn exchange(
+    mut lease: Lease,
+    head: RequestHead<'_>,
+    body: RequestBody,
+    sent: &Cell<bool>,
+) -> Result<Answer, ExchangeError> {
+    let mut out = BytesMut::with_capacity(READ_CHUNK / 4);
+    let framing = request_framing(&body);
+    codec::encode_request(&mut out, head.method, head.path_and_query, head.host, head.headers, framing);
+    let connection = lease.connection();
+    let mut early = false;
+    match body {
+        RequestBody::Empty => write_all(&mut connection.stream, &mut out, sent).await?,
+        RequestBody::Full(bytes) if bytes.len() <= INLINE_BODY => {
+            out.extend_from_slice(&bytes);
+            write_all(&mut connection.stream, &mut out, sent).await?;
+        }
+        RequestBody::Full(mut bytes) => {
+            write_all(&mut connection.stream, &mut out, sent).await?;
+            write_all(&mut connection.stream, &mut bytes, sent).await?;
+        }
+        RequestBody::Stream(stream) => {
+            early = Upload { out, stream, ended: false, framing }.run(connection, sent).await?;
+        }
+    }
+    let answer = read_head(connection, head.method).await?;
+    finish(lease, answer, early).await
+}
+
+fn request_framing(body: &RequestBody) -> Framing {
+    match body {
+        RequestBody::Empty => Framing::None,
+        RequestBody::Full(bytes) => Framing::Length(bytes.len() as u64),
+        RequestBody::Stream(stream) => stream.length.map_or(Framing::Chunked, Framing::Length),
+    }
+}
+
+async fn write_all(stream: &mut Stream, data: &mut impl Buf, sent: &Cell<bool>) -> Result<(), ExchangeError> {
+    std::future::poll_fn(|cx| poll_write_all(stream, data, sent, cx)).await.map_err(ExchangeError::Broken)
+}
+
+fn poll_write_all(
+    stream: &mut Stream,
+    data: &mut impl Buf,
+    sent: &Cell<bool>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
+    while data.has_remaining() {
+        let written = ready!(Pin::new(&mut *stream).poll_write(cx, data.chunk()))?;
+        if written == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        sent.set(true);
+        data.advance(written);
+    }
+    match stream {
+        Stream::Plain(_) => Poll::Ready(Ok(())),
+        Stream::Tls(_) => Pin::new(stream).poll_flush(cx),
+    }
+}
+
+/// Reads more into the connection's buffer; `Ok(0)`: the server closed.
+fn poll_read_more(connection: &mut Connection, want: usize, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    connection.buffer.reserve(want);
+    tokio_util::io::poll_read_buf(Pin::new(&mut connection.stream), cx, &mut connection.buffer)
+}
+
+async fn read_more(connection: &mut Connection, want: usize) -> Result<usize, ExchangeError> {
+    std::future::poll_fn(|cx| poll_read_more(connection, want, cx)).await.map_err(ExchangeError::Broken)
+}
+
+async fn read_head(connection: &mut Connection, method: &Method) -> Result<AnswerHead, ExchangeError> {
+    loop {
+        if !connection.buffer.is_empty()
+            && let Some(head) = codec::take_head(&mut connection.buffer, method)?
+        {
+            return Ok(head);
+        }
+        if read_more(connection, READ_CHUNK).await? == 0 {
+            return Err(ExchangeError::Broken(io::ErrorKind::UnexpectedEof.into()));
+        }
+    }
+}
+
+/// Small answers of known length are read whole and the connection goes back at once; others take the lease along.
+async fn finish(mut lease: Lease, head: AnswerHead, early: bool) -> Result<Answer, ExchangeError> {
+    let AnswerHead { status, headers, framing, keep_alive } = head;
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(switch_protocols(lease, headers));
+    }
+    let reusable = keep_alive && !early;
+    let mut body = UpstreamBody { decoder: BodyDecoder::new(framing), lease: None, reusable };
+    if let Framing::Length(length) = framing
+        && length <= COLLECT_UP_TO
+    {
+        let bytes = collect(lease.connection(), length as usize).await?;
+        body.decoder = BodyDecoder::Done;
+        body.lease = Some(lease);
+        body.release();
+        return Ok(Answer { status, headers, body: AnswerBody::Full(bytes), early, tunnel: None });
+    }
+    body.lease = Some(lease);
+    if framing == Framing::None {
+        body.release();
+        return Ok(Answer { status, headers, body: AnswerBody::Empty, early, tunnel: None });
+    }
+    Ok(Answer { status, headers, body: AnswerBody::Stream(Box::new(body)), early, tunnel: None })
+}
+
+fn switch_protocols(mut lease: Lease, headers: HeaderMap) -> Answer {
+    let first = lease.connection().buffer.split().freeze();
+    let (connection, lease) = lease.into_parts();
+    let tunnel = connection.map(|connection| Tunnel { stream: connection.stream, first, lease });
+    Answer { status: StatusCode::SWITCHING_PROTOCOLS, headers, body: AnswerBody::Empty, early: false, tunnel }
+}
+
+async fn collect(connection: &mut Connection, length: usize) -> Result<Bytes, ExchangeError> {
+    while connection.buffer.len() < length {
+        let missing = length - connection.buffer.len();
+        if read_more(connection, missing).await? == 0 {
+            return Err(ExchangeError::Broken(io::ErrorKind::UnexpectedEof.into()));
+        }
+    }
+    Ok(connection.buffer.split_to(length).freeze())
+}
+
+/// A request body passed through piece by piece, with an eye on the server: an answer that comes early ends it.
+struct Upload {
+    out: BytesMut,
+    stream: Box<StreamBody>,
+    ended: bool,
+    framing: Framing,
+}
+
+// === impl Upload ===
+
+impl Upload {
+    /// True when the server answered before it had the whole body.
+    async fn run(mut self, connection: &mut Connection, sent: &Cell<bool>) -> Result<bool, ExchangeError> {
+        std::future::poll_fn(|cx| self.poll(connection, sent, cx)).await
+    }
+
+    fn poll(
+        &mut self,
+        connection: &mut Connection,
+        sent: &Cell<bool>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<bool, ExchangeError>> {
+        if let Poll::Ready(read) = poll_read_more(connection, READ_CHUNK, cx) {
+            let answered = read.map_err(ExchangeError::Broken)? > 0;
+            return Poll::Ready(if answered {
+                Ok(true)
+            } else {
+                Err(ExchangeError::Broken(io::ErrorKind::UnexpectedEof.into()))
+            });
+        }
+        loop {
+            ready!(poll_write_all(&mut connection.stream, &mut self.out, sent, cx))
+                .map_err(ExchangeError::Broken)?;
+            if self.ended {
+                return Poll::Ready(Ok(false));
+            }
+            match ready!(self.stream.poll_next(cx))? {
+                Some(data) => self.put(&data),
+                None => self.end()?,
+            }
+        }
+    }
+
+    fn put(&mut self, data: &[u8]) {
+        match self.framing {
+            Framing::Chunked => codec::encode_chunk(&mut self.out, data),
+            Framing::None | Framing::Length(_) | Framing::UntilClose => self.out.extend_from_slice(data),
+        }
+    }
+
+    fn end(&mut self) -> Result<(), ExchangeError> {
+        self.ended = true;
+        if self.framing == Framing::Chunked {
+            codec::encode_last_chunk(&mut self.out);
+        }
+        Ok(())
+    }
+}
+
+/// A large or unbounded answer body: read from the server only as fast as the client takes it.
+#[derive(Debug)]
+pub struct UpstreamBody {
+    decoder: BodyDecoder,
+    lease: Option<Lease>,
+    reusable: bool,
+}
+
+// === impl UpstreamBody ===
+
+impl UpstreamBody {
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.decoder.is_done()
+    }
+
+    /// Bytes still to come, when the server said how many.
+    #[must_use]
+    pub fn remaining(&self) -> Option<u64> {
+        self.decoder.remaining()
+    }
+
+    pub(super) fn poll_data(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, super::body::AnswerCut>>> {
+        match ready!(self.poll_piece(cx)) {
+            Ok(Some(data)) => {
+                // The reader may not ask again once it has all it was promised.
+                if self.decoder.is_done() {
+                    self.release();
+                }
+                Poll::Ready(Some(Ok(data)))
+            }
+            Ok(None) => {
+                self.release();
+                Poll::Ready(None)
+            }
+            Err(_) => {
+                self.lease = None;
+                self.decoder = BodyDecoder::Done;
+                Poll::Ready(Some(Err(super::body::AnswerCut)))
+            }
+        }
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, ExchangeError>> {
+        let Some(lease) = &mut self.lease else { return Poll::Ready(Ok(None)) };
+        let connection = lease.connection();
+        loop {
+            match self.decoder.take(&mut connection.buffer)? {
+                Piece::Data(data) => return Poll::Ready(Ok(Some(data))),
+                Piece::End => return Poll::Ready(Ok(None)),
+                Piece::NeedMore => {}
+            }
+            let read =
+                ready!(poll_read_more(connection, READ_CHUNK * 2, cx)).map_err(ExchangeError::Broken)?;
+            if read == 0 {
+                return Poll::Ready(if self.decoder.ends_with_stream() {
+                    self.decoder = BodyDecoder::Done;
+                    Ok(None)
+                } else {
+                    Err(ExchangeError::Broken(io::ErrorKind::UnexpectedEof.into()))
+                });
+            }
+        }
+    }
+
+    /// Gives the connection back if it may be used again, else closes it.
+    fn release(&mut self) {
+        let Some(mut lease) = self.lease.take() else { return };
+        if self.reusable && !codec::has_leftover(&lease.connection().buffer) {
+            lease.give_back(Instant::now());
+        }
+    }
+}
