@@ -5,5 +5,6 @@ pub mod codec;
 pub mod listener;
 pub mod pool;
 pub mod proxy_protocol;
+pub mod serve;
 pub mod tls;
 pub mod upstream;

@@ -18,6 +18,7 @@ pub mod observation;
 pub mod outlier;
 pub mod rate;
 pub mod retry;
+pub mod route;
 pub mod rules;
 pub mod service;
 pub mod snapshot;

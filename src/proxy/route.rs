@@ -1,0 +1,198 @@
+//! Where a request goes: pure, from what it needs, how fresh its answer must be and the snapshot.
+//!
+//! A server is a *candidate* when it may serve reads and is known to be at or past the floor. With none, the
+//! catch-up time the owner measured says whether waiting beats asking the active node.
+
+use std::time::{Duration, Instant};
+
+use crate::config::proxy::{Balance, ConsistencyMode, OnStale, UnknownTo};
+
+use super::affinity::Floor;
+use super::balance::{Candidate, Candidates, Load, Spread, choose};
+use super::snapshot::{Dialect, ServerId, ServerView, Snapshot};
+
+/// What the request needs after rules, learning and headers had their word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wants {
+    /// Any usable node.
+    Any,
+    /// A read-serving standby at or past the floor.
+    Fresh,
+    Active,
+}
+
+/// One routing question.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask {
+    pub wants: Wants,
+    pub mode: ConsistencyMode,
+    pub floor: Floor,
+    /// Servers already tried for this request, one bit per [`ServerId`].
+    pub tried: u16,
+    pub now: Instant,
+    /// A turn counter, for round robin.
+    pub turn: u64,
+}
+
+/// Why a standby or the active was chosen, as `consistency_total{outcome}` counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FloorOutcome {
+    NoFloor,
+    Satisfied,
+    /// The least loaded standby was behind; another one was not.
+    OtherStandby,
+    /// A standby is asked to wait for the index.
+    Waited,
+    ToActive,
+    Rejected,
+}
+
+/// The answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    To {
+        server: ServerId,
+        floor: FloorOutcome,
+        unneeded_active: bool,
+    },
+    /// A standby will be there within `for_at_most`; ask again then. For servers that cannot wait themselves.
+    Wait {
+        for_at_most: Duration,
+    },
+    /// Only the active can do this and nobody knows who it is.
+    Hold,
+    /// `on_stale: fail`.
+    Stale,
+    /// No server can answer this.
+    Nobody,
+}
+
+/// Picks the server for one attempt.
+pub fn route(
+    snapshot: &Snapshot,
+    ask: &Ask,
+    load: impl Fn(ServerId) -> Load,
+    rng: &mut fastrand::Rng,
+) -> Route {
+    match ask.wants {
+        Wants::Active => to_active(snapshot, FloorOutcome::NoFloor, false),
+        Wants::Any => any(snapshot, ask, load, rng),
+        Wants::Fresh if ask.mode == ConsistencyMode::Strong => {
+            to_active(snapshot, FloorOutcome::ToActive, false)
+        }
+        Wants::Fresh => fresh(snapshot, ask, load, rng),
+    }
+}
+
+/// Where an unclassified request goes by configuration.
+#[must_use]
+pub fn unknown_wants(to: UnknownTo) -> Wants {
+    match to {
+        UnknownTo::Active => Wants::Active,
+        UnknownTo::Standby => Wants::Fresh,
+    }
+}
+
+/// Is this server's storage at or past the floor, as far as anyone has seen?
+#[must_use]
+pub fn satisfies(server: &ServerView, floor: Floor) -> bool {
+    if floor.is_none() {
+        return true;
+    }
+    match server.dialect {
+        Dialect::None => server.caught_up_to_ms >= floor.written_ms && applied(server) >= floor.index,
+        Dialect::OpenBao | Dialect::Vault => applied(server) >= floor.index,
+    }
+}
+
+fn applied(server: &ServerView) -> u64 {
+    server.live.applied_index()
+}
+
+fn was_tried(ask: &Ask, id: ServerId) -> bool {
+    ask.tried & (1 << (id.0 & 15)) != 0
+}
+
+fn spread<'a>(snapshot: &'a Snapshot, now: Instant) -> Spread<'a> {
+    let routing = &snapshot.config.routing;
+    let zone = snapshot.config.cluster.local_zone.as_deref().filter(|_| routing.prefer_local_zone);
+    Spread { policy: routing.balance, slow_start: routing.slow_start, zone, now }
+}
+
+fn to_active(snapshot: &Snapshot, floor: FloorOutcome, unneeded_active: bool) -> Route {
+    snapshot.active.map_or(Route::Hold, |server| Route::To { server, floor, unneeded_active })
+}
+
+fn any(snapshot: &Snapshot, ask: &Ask, load: impl Fn(ServerId) -> Load, rng: &mut fastrand::Rng) -> Route {
+    let mut candidates = Candidates::new();
+    for server in snapshot.servers.iter().filter(|server| server.usable && !was_tried(ask, server.id)) {
+        candidates.push(Candidate { server, load: load(server.id) });
+    }
+    match choose(candidates, spread(snapshot, ask.now), ask.turn, rng) {
+        Some(server) => Route::To { server, floor: FloorOutcome::NoFloor, unneeded_active: false },
+        None => Route::Nobody,
+    }
+}
+
+fn fresh(snapshot: &Snapshot, ask: &Ask, load: impl Fn(ServerId) -> Load, rng: &mut fastrand::Rng) -> Route {
+    let mut candidates = Candidates::new();
+    let mut behind: Option<&ServerView> = None;
+    for server in snapshot.servers.iter().filter(|server| is_read_standby(snapshot, server)) {
+        if was_tried(ask, server.id) {
+            continue;
+        }
+        if satisfies(server, ask.floor) {
+            candidates.push(Candidate { server, load: load(server.id) });
+        } else if behind.is_none_or(|best| applied(server) > applied(best)) {
+            behind = Some(server);
+        }
+    }
+    let share = snapshot.config.routing.active_share;
+    if share > 0.0 && snapshot.active.is_some() && rng.f64() < share {
+        return to_active(snapshot, FloorOutcome::NoFloor, !candidates.is_empty());
+    }
+    let outcome = match (ask.floor.is_none(), behind) {
+        (true, _) => FloorOutcome::NoFloor,
+        (false, None) => FloorOutcome::Satisfied,
+        (false, Some(_)) => FloorOutcome::OtherStandby,
+    };
+    match choose(candidates, spread(snapshot, ask.now), ask.turn, rng) {
+        Some(server) => Route::To { server, floor: outcome, unneeded_active: false },
+        None => behind_the_floor(snapshot, behind),
+    }
+}
+
+fn is_read_standby(snapshot: &Snapshot, server: &ServerView) -> bool {
+    server.reads && server.usable && Some(server.id) != snapshot.active
+}
+
+/// No standby is known to be fresh enough.
+fn behind_the_floor(snapshot: &Snapshot, nearest: Option<&ServerView>) -> Route {
+    let consistency = &snapshot.config.consistency;
+    match (consistency.on_stale, nearest) {
+        (OnStale::Fail, Some(_)) => Route::Stale,
+        (OnStale::WaitThenActive, Some(server)) if is_soon(server, consistency.max_wait) => {
+            match server.dialect {
+                // The server itself waits, and forwards when it waited in vain (vault-semantics §5.2).
+                Dialect::OpenBao => {
+                    Route::To { server: server.id, floor: FloorOutcome::Waited, unneeded_active: false }
+                }
+                Dialect::None | Dialect::Vault => Route::Wait { for_at_most: consistency.max_wait },
+            }
+        }
+        (OnStale::WaitThenActive | OnStale::Active | OnStale::Fail, _) => {
+            to_active(snapshot, FloorOutcome::ToActive, false)
+        }
+    }
+}
+
+/// Waiting pays only where the standby usually shows an index within the wait.
+fn is_soon(server: &ServerView, max_wait: Duration) -> bool {
+    server.catch_up_us > 0 && u128::from(server.catch_up_us) <= max_wait.as_micros()
+}
+
+/// Whether the policy looks at answer times at all, so that the worker need not keep them otherwise.
+#[must_use]
+pub fn needs_ewma(balance: Balance) -> bool {
+    balance == Balance::PeakEwma
+}
