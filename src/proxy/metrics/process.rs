@@ -1,0 +1,1 @@
+//! Numbers of the process from /proc/self.
