@@ -1,1 +1,0 @@
-//! rustls for listeners and for servers, built from files and reloaded.
