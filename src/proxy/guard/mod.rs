@@ -153,3 +153,6 @@ impl RejectReason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
