@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
@@ -110,9 +110,11 @@ pub(super) fn info_of(file: &Path, chain: &[CertificateDer<'_>]) -> Result<Certi
 
 fn read_key(file: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let text = read_bounded(file)?;
-    PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
-        rustls::pki_types::pem::Error::NoItemsFound => TlsError::NoKey { file: file.to_owned() },
-        _ => TlsError::Pem { file: file.to_owned() },
+    PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
+        if matches!(error, pem::Error::NoItemsFound) {
+            return TlsError::NoKey { file: file.to_owned() };
+        }
+        TlsError::Pem { file: file.to_owned() }
     })
 }
 

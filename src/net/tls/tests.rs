@@ -284,7 +284,7 @@ fn names_dates_and_modes() {
     let pair = pki.issue("s", &["s.example"]);
     let tls = ReloadableServerTls::load(&listener(vec![pair.clone()])).unwrap();
     let info = certificate_info(&pair.cert_file).unwrap();
-    assert_eq!(tls.certificates(), [info.clone()]);
+    assert_eq!(tls.certificates(), std::slice::from_ref(&info));
     assert_eq!(info.not_after_unix_seconds, 4_102_444_800, "2100-01-01");
     let named = UpstreamTls { server_name: Some("vault.example".into()), ..pki.upstream() };
     assert_eq!(server_name(&named, "10.0.0.1").unwrap().to_str(), "vault.example");

@@ -79,10 +79,8 @@ impl Kind {
     /// `name` is lower case, as every `http::HeaderName` is.
     #[must_use]
     pub fn of(name: &str) -> Self {
-        match known(name) {
-            Self::Other if is_alias(name) => Self::Alias,
-            kind => kind,
-        }
+        let kind = known(name);
+        if kind == Self::Other && is_alias(name) { Self::Alias } else { kind }
     }
 }
 
