@@ -1,1 +1,109 @@
-//! understudy check
+//! `understudy check`: every mistake of a configuration file, with its place, and an exit code for scripts.
+//!
+//! It leaves what is a mistake to `config` and talking to the servers (`--probe`) to the function it is given.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use crate::config::finding::{self, Count, Finding};
+use crate::config::proxy::ProxyConfig;
+use crate::config::{self, Loaded};
+
+/// `understudy check -config FILE [--strict] [--format json] [--probe]`
+#[derive(Debug, Clone, clap::Args)]
+pub struct CheckArgs {
+    /// The configuration file.
+    #[arg(long, short, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Exit with 2 when there are warnings.
+    #[arg(long)]
+    pub strict: bool,
+    /// How findings are printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Connect to each server as well: resolve, TLS, health, leader, capability.
+    #[arg(long)]
+    pub probe: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// As a compiler prints them, with a summary.
+    Text,
+    /// One JSON object a line: code, severity, file, line, column, path, message, help.
+    Json,
+}
+
+/// Nothing wrong.
+const OK: u8 = 0;
+/// At least one error.
+const ERRORS: u8 = 1;
+/// Warnings, and `--strict` was given.
+const WARNINGS: u8 = 2;
+/// The command line cannot be obeyed (BSD's EX_USAGE).
+const USAGE: u8 = 64;
+/// The findings could not be written (BSD's EX_IOERR).
+const OUTPUT: u8 = 74;
+
+/// Checks the file and prints what was found to standard output.
+///
+/// `probe` asks the servers of a file without errors. Exit codes: 0 nothing wrong, 1 errors, 2 warnings with
+/// `--strict`, 64 when `--probe` is given and there is no `probe`.
+pub fn run(args: &CheckArgs, probe: Option<impl Fn(&ProxyConfig) -> Vec<Finding>>) -> ExitCode {
+    let Loaded { config, mut findings } = config::load(&args.config);
+    match (args.probe, probe, config) {
+        (true, None, _) => return usage("--probe is not available here"),
+        (true, Some(probe), Some(config)) => findings.extend(probe(&config)),
+        (false, ..) | (true, Some(_), None) => {}
+    }
+    let text = match args.format {
+        Format::Text => finding::render(&args.config.display().to_string(), &findings),
+        Format::Json => json_lines(&findings),
+    };
+    let printed = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::from(if printed.is_err() { OUTPUT } else { code(finding::count(&findings), args.strict) })
+}
+
+fn code(count: Count, strict: bool) -> u8 {
+    match count {
+        Count { errors: 1.., .. } => ERRORS,
+        Count { warnings: 1.., .. } if strict => WARNINGS,
+        Count { .. } => OK,
+    }
+}
+
+fn json_lines(findings: &[impl Serialize]) -> String {
+    findings
+        .iter()
+        .filter_map(|finding| serde_json::to_string(finding).ok())
+        .map(|line| line + "\n")
+        .collect()
+}
+
+fn usage(why: &str) -> ExitCode {
+    let told = writeln!(std::io::stderr(), "understudy check: {why}");
+    ExitCode::from(if told.is_err() { OUTPUT } else { USAGE })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes() {
+        let cases = [
+            (0, 0, false, OK),
+            (0, 0, true, OK),
+            (0, 3, false, OK),
+            (0, 3, true, WARNINGS),
+            (1, 3, true, ERRORS),
+            (1, 0, false, ERRORS),
+        ];
+        for (errors, warnings, strict, expected) in cases {
+            assert_eq!(code(Count { errors, warnings }, strict), expected);
+        }
+    }
+}

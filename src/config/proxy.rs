@@ -1,13 +1,16 @@
 //! The typed proxy configuration: what the rest of the program reads.
 //!
 //! Invariant: every value here is complete and checked; no `Option` means "unset, use the default".
-//! It leaves the file's shape to `raw` and the reporting of mistakes to `diagnostic`.
+//! It leaves the file's shape to `raw` and the reporting of mistakes to `report`. Only the enums that are one word
+//! in the file are read by serde directly: a second copy of each would say the same.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// One proxy process: exactly one cluster behind any number of listeners.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +45,8 @@ pub struct Log {
     pub output: LogOutput,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum LogLevel {
     Error,
     Warn,
@@ -51,7 +55,8 @@ pub enum LogLevel {
     Trace,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     Json,
     Text,
@@ -106,15 +111,19 @@ pub struct CertifiedKeyFiles {
     pub key_file: PathBuf,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TlsVersion {
+    #[serde(rename = "tls1.2")]
     Tls12,
+    #[serde(rename = "tls1.3")]
     Tls13,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Alpn {
+    #[serde(rename = "h2")]
     H2,
+    #[serde(rename = "http/1.1")]
     Http11,
 }
 
@@ -127,7 +136,8 @@ pub struct ClientCerts {
     pub forward_client_cert: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum ClientCertMode {
     None,
     Optional,
@@ -150,7 +160,8 @@ pub struct Forwarded {
     pub trusted_hops: usize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum ForwardedMode {
     Append,
     Replace,
@@ -209,7 +220,8 @@ pub struct Cluster {
     pub failover: Failover,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Api {
     Auto,
     Vault,
@@ -314,7 +326,8 @@ pub struct Routing {
     pub rules: Vec<Rule>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Balance {
     RoundRobin,
     LeastRequest,
@@ -322,14 +335,16 @@ pub enum Balance {
     Random,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum StandbyReads {
     Auto,
     Always,
     Never,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum UnknownTo {
     Active,
     Standby,
@@ -389,7 +404,8 @@ pub struct RuleMatch {
     pub header: Option<(String, String)>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum RuleClass {
     Read,
     Write,
@@ -423,7 +439,8 @@ pub struct Consistency {
     pub request_override: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum ConsistencyMode {
     Eventual,
     Session,
@@ -431,14 +448,16 @@ pub enum ConsistencyMode {
     Strong,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum FirstSeen {
     Global,
     Active,
     None,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum OnStale {
     WaitThenActive,
     Active,
@@ -459,7 +478,8 @@ pub struct Retry {
     pub buffer_bytes: usize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum RetryOn {
     ConnectFailure,
     RefusedStream,
@@ -497,7 +517,8 @@ pub struct AdminToken {
     pub level: AdminLevel,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum AdminLevel {
     Viewer,
     Operator,
@@ -519,7 +540,8 @@ pub struct AccessLog {
     pub paths: LoggedPaths,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum LoggedPaths {
     Template,
     Mount,

@@ -1,0 +1,48 @@
+//! The files in `config/` are what they claim to be.
+
+use std::path::{Path, PathBuf};
+
+use understudy::config::{Loaded, Severity, parse, schema};
+
+fn config_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("config")
+}
+
+fn samples() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(config_dir()).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let mut samples: Vec<_> = paths.filter(|path| path.extension().is_some_and(|e| e == "yaml")).collect();
+    samples.sort();
+    samples
+}
+
+fn read(name: &str) -> Loaded {
+    parse(&std::fs::read_to_string(config_dir().join(name)).unwrap(), name)
+}
+
+#[test]
+fn every_sample_is_without_errors_and_warnings() {
+    assert!(!samples().is_empty());
+    for path in samples() {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let Loaded { config, findings } = read(name);
+        let bad: Vec<_> = findings.iter().filter(|finding| finding.severity > Severity::Note).collect();
+        assert!(bad.is_empty(), "{}", bad.iter().map(|f| format!("{f}\n")).collect::<String>());
+        assert!(config.is_some(), "{name}");
+    }
+}
+
+#[test]
+fn the_schema_is_up_to_date() {
+    let path = config_dir().join("proxy.schema.json");
+    let current = schema::text();
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::write(&path, &current).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        kept == current,
+        "{} is out of date: run `UPDATE_SCHEMA=1 cargo test --test config`",
+        path.display()
+    );
+}
