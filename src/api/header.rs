@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn the_vault_header_wins_over_bearer() {
-        let table: [(&[(&str, &str)], Option<&str>); 10] = [
+        type Row = (&'static [(&'static str, &'static str)], Option<&'static str>);
+        let table: [Row; 10] = [
             (&[], None),
             (&[("x-vault-token", "s.1")], Some("s.1")),
             (&[("authorization", "Bearer s.2")], Some("s.2")),

@@ -193,10 +193,7 @@ fn entry<P: AsRef<str>>((path, kind): (P, MountType)) -> Option<Entry> {
 /// `aws`, `ldap`, `kubernetes`, … are names of engines *and* of auth methods; where the mount is tells which.
 fn under_auth(path: &str, kind: MountType) -> MountType {
     let is_auth = path.starts_with("auth/") || path.contains("/auth/");
-    match kind {
-        MountType::Dynamic | MountType::Other if is_auth => MountType::Auth,
-        kind => kind,
-    }
+    if is_auth && matches!(kind, MountType::Dynamic | MountType::Other) { MountType::Auth } else { kind }
 }
 
 /// Sets `parent` in one pass: the chain of open prefixes is a stack.
@@ -279,7 +276,8 @@ fn guess_engine(name: &str) -> Option<MountType> {
     }
 }
 
-fn guess_auth(name: &str) -> MountType {
+/// The type of an auth method called so; `Other` when the name is not customary.
+pub(super) fn guess_auth(name: &str) -> MountType {
     match name {
         "token" => MountType::Token,
         "approle" => MountType::Approle,

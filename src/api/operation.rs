@@ -67,17 +67,13 @@ fn by_method(method: &Method) -> Operation {
 /// `help` is honoured for operations that change nothing only: should a server run a `DELETE …?help=1`, it must have
 /// been sent where deletes belong.
 fn with_query(operation: Operation, query: &str) -> Result<Operation, BadQuery> {
-    match operation {
-        Operation::Read => flags(query),
-        Operation::List | Operation::Scan | Operation::Head if asks_help(query) => Ok(Operation::Help),
-        other => Ok(other),
+    if operation.is_read() && asks_help(query) {
+        return Ok(Operation::Help);
     }
+    if operation == Operation::Read { flags(query) } else { Ok(operation) }
 }
 
 fn flags(query: &str) -> Result<Operation, BadQuery> {
-    if asks_help(query) {
-        return Ok(Operation::Help);
-    }
     let list = flag(query, "list").ok_or(BadQuery::List)?;
     let scan = flag(query, "scan").ok_or(BadQuery::Scan)?;
     match (list, scan) {
@@ -95,11 +91,11 @@ fn asks_help(query: &str) -> bool {
 /// Missing and empty are false; `None` is "not a boolean". The words are those of Go's `strconv.ParseBool`.
 fn flag(query: &str, name: &str) -> Option<bool> {
     let Some(value) = first_value(query, name) else { return Some(false) };
-    let is = |word: &&str| Decoded::new(value).eq(word.bytes());
-    if value.is_empty() || ["0", "f", "F", "false", "FALSE", "False"].iter().any(|word| is(word)) {
+    let is = |word: &str| Decoded::new(value).eq(word.bytes());
+    if value.is_empty() || ["0", "f", "F", "false", "FALSE", "False"].into_iter().any(is) {
         return Some(false);
     }
-    ["1", "t", "T", "true", "TRUE", "True"].iter().any(|word| is(word)).then_some(true)
+    ["1", "t", "T", "true", "TRUE", "True"].into_iter().any(is).then_some(true)
 }
 
 /// The raw value of the first pair with this name, as Go's `Query().Get` finds it: pairs with a `;` are dropped.

@@ -39,9 +39,10 @@ pub fn render(path: &str, operation: Operation, out: &mut String) {
 fn auth(writer: &mut Writer<'_>, rest: &str) {
     let (name, after) = split(rest);
     writer.word("auth");
-    match mount::guess(&["auth/", name].concat()) {
-        Some((_, kind)) if kind != MountType::Other => writer.word(name),
-        _ => writer.variable(),
+    if mount::guess_auth(name) == MountType::Other {
+        writer.variable()
+    } else {
+        writer.word(name)
     }
     writer.words(after, is_auth);
 }

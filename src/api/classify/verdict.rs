@@ -1,5 +1,6 @@
 //! How the table's rows are written down: a verdict is one of a few kinds, then refined.
 
+use super::super::operation::Operation;
 use super::{Class, Classified, Needs, Source, Traits};
 
 const NO_TRAITS: Traits = Traits {
@@ -79,6 +80,19 @@ pub(super) const fn unknown(reason: &'static str) -> Classified {
     }
 }
 
+/// GET, HEAD, LIST and SCAN read; everything else writes.
+pub(super) const fn by_verb(
+    operation: Operation,
+    when_read: &'static str,
+    when_written: &'static str,
+) -> Classified {
+    match operation {
+        Operation::Read | Operation::List | Operation::Scan | Operation::Head => read(when_read),
+        Operation::Write | Operation::Patch | Operation::Delete => write(when_written),
+        Operation::Help | Operation::Options | Operation::Other => unknown("a verb this table does not have"),
+    }
+}
+
 // === impl Classified ===
 
 impl Classified {
@@ -113,8 +127,11 @@ impl Classified {
         self
     }
 
-    pub(super) const fn by(mut self, source: Source) -> Self {
-        self.source = source;
+    /// A guess from the verb alone. A read may be overruled by what answers teach; a write is not tried on a standby
+    /// to see what happens.
+    pub(super) fn as_fallback(mut self) -> Self {
+        self.source = Source::Fallback;
+        self.traits.learnable = self.needs == Needs::Standby;
         self
     }
 }
