@@ -2,6 +2,7 @@
 pub mod check;
 pub mod dev;
 pub mod explain;
+pub mod openbao;
 pub mod proxy;
 
 /// Runs the command line of this process.
