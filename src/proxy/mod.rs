@@ -22,4 +22,6 @@ pub mod route;
 pub mod rules;
 pub mod service;
 pub mod snapshot;
+#[cfg(test)]
+mod testing;
 pub mod worker;

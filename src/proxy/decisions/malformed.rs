@@ -89,7 +89,7 @@ const SHOWN: [&str; 10] = [
 ///
 /// Shown: the method, the version or status, header names, the values of [`SHOWN`] headers as far as they look like
 /// what they should be, spaces, colons, slashes, and any byte that is not a printable character, because those are what
-/// make a head malformed. Blanked: path segments after the first two, query, all other values, and anything after the
+/// make a head malformed. Blanked: path segments after `/v1/`, query, all other values, and anything after the
 /// head's end.
 fn blank(head: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(head.len());
@@ -105,25 +105,27 @@ fn blank(head: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The mount is useful and no secret; what follows is. `GET /v1/secret/xxxx?xxx HTTP/1.1`
+/// `GET /v1/xxxxxx/xxxx?xxx HTTP/1.1` or `HTTP/1.1 200 OK`.
 fn first_line(out: &mut Vec<u8>, line: &[u8]) {
-    for (number, word) in line.split_inclusive(|byte| *byte == b' ').enumerate() {
-        match number {
-            1 if !word.first().is_some_and(u8::is_ascii_digit) => target(out, word),
-            // The method or version. A longer word is something else, put where they belong.
-            _ if word.len() <= 12 && !word.contains(&b'/')
-                || word.starts_with(b"HTTP/") && word.len() <= 10 =>
-            {
-                out.extend_from_slice(word);
-            }
+    for word in line.split_inclusive(|byte| *byte == b' ') {
+        match word.first() {
+            Some(b'/') => target(out, word),
+            _ if is_method_or_version(word.trim_ascii_end()) => out.extend_from_slice(word),
             _ => hide(out, word),
         }
     }
 }
 
+/// Also a status code and a reason like `OK`. Short, without small letters: no token looks like that.
+fn is_method_or_version(word: &[u8]) -> bool {
+    let version = word.len() <= 10 && word.starts_with(b"HTTP/");
+    let code = word.len() == 3 && word.iter().all(u8::is_ascii_digit);
+    version || code || (word.len() <= 8 && word.iter().all(u8::is_ascii_uppercase))
+}
+
 fn target(out: &mut Vec<u8>, word: &[u8]) {
     for (number, segment) in word.split_inclusive(|byte| *byte == b'/').enumerate() {
-        // "/" "v1/" and nothing else: a mount name follows only in a well-formed target.
+        // "/" "v1/" and nothing else: who knows what stands where the mount should.
         if number < 2 && matches!(segment, b"/" | b"v1/") {
             out.extend_from_slice(segment)
         } else {
@@ -175,7 +177,7 @@ mod tests {
                 "GET /v1/xxxxxx/xxxx/xxx?xxxxx=xxxxx HTTP/1.1\r\nX-Vault-Token: xxxxx\r\nContent-Length: +1\r\n\r\nxxxx",
             ),
             ("HTTP/1.1 200 OK\r\nbad header s.abc\r\n", "HTTP/1.1 200 OK\r\nxxx xxxxxx xxxxx\r\n"),
-            ("s.abcdefghijklmn / HTTP/1.1\r\n", "xxxxxxxxxxxxxxx / HTTP/1.1\r\n"),
+            ("s.abcdefghijklmn / HTTP/1.1\r\n", "xxxxxxxxxxxxxxxx / HTTP/1.1\r\n"),
             ("GET /\r\nCookie : s.abc\r\n", "GET /\r\nxxxxxx : xxxxx\r\n"),
         ];
         for (head, expected) in cases {

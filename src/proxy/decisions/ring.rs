@@ -10,7 +10,7 @@ use crate::proxy::access_log::AccessRecord;
 use crate::proxy::metrics::label::Label as _;
 
 /// Entries a worker keeps.
-pub const KEPT: usize = 128;
+const KEPT: usize = 128;
 /// Longest text kept of any one field, in bytes.
 const TEXT_BYTES: usize = 256;
 

@@ -104,11 +104,6 @@ impl<const D: usize> Histograms<D> {
         self.bounds
     }
 
-    /// Cells of one histogram in [`Histograms::sum_into`]'s order.
-    pub(super) fn row_len(&self) -> usize {
-        self.bounds.len() + 2
-    }
-
     pub(super) fn len(&self) -> usize {
         self.rows.len()
     }
@@ -186,7 +181,7 @@ mod tests {
         for us in [1, 500, 501, 1000, 1001] {
             histogram.record([0], Duration::from_micros(us));
         }
-        let mut row = vec![0; histogram.row_len()];
+        let mut row = vec![0; histogram.len()];
         histogram.sum_into(&mut row);
         assert_eq!(row, [2, 2, 1, 3_003_000]);
     }
