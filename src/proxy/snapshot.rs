@@ -111,7 +111,7 @@ pub struct ServerView {
     /// Since when it may get reads: slow start counts from here.
     pub ready_since: Option<Instant>,
     /// For servers without an index header: every write acknowledged before this proxy-clock moment
-    /// (milliseconds, see `affinity::now_ms`) has been applied here.
+    /// (milliseconds of the process's `clock::Clock`) has been applied here.
     pub caught_up_to_ms: u64,
     /// How long this standby usually needs to show an index the active has shown (EWMA, microseconds; 0: not known yet).
     pub catch_up_us: u64,
