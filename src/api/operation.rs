@@ -67,45 +67,69 @@ fn by_method(method: &Method) -> Operation {
 /// `help` is honoured for operations that change nothing only: should a server run a `DELETE …?help=1`, it must have
 /// been sent where deletes belong.
 fn with_query(operation: Operation, query: &str) -> Result<Operation, BadQuery> {
-    if operation.is_read() && asks_help(query) {
+    if !operation.is_read() {
+        return Ok(operation);
+    }
+    let flags = Flags::of(query);
+    if flags.help.is_some_and(|value| !value.is_empty()) {
         return Ok(Operation::Help);
     }
-    if operation == Operation::Read { flags(query) } else { Ok(operation) }
+    if operation == Operation::Read { flags.operation() } else { Ok(operation) }
 }
 
-fn flags(query: &str) -> Result<Operation, BadQuery> {
-    let list = flag(query, "list").ok_or(BadQuery::List)?;
-    let scan = flag(query, "scan").ok_or(BadQuery::Scan)?;
-    match (list, scan) {
-        (true, true) => Err(BadQuery::ListAndScan),
-        (true, false) => Ok(Operation::List),
-        (false, true) => Ok(Operation::Scan),
-        (false, false) => Ok(Operation::Read),
+/// The raw first values of the three names that matter, as Go's `Query().Get` finds them: pairs with a `;` are dropped.
+#[derive(Default)]
+struct Flags<'q> {
+    list: Option<&'q str>,
+    scan: Option<&'q str>,
+    help: Option<&'q str>,
+}
+
+impl<'q> Flags<'q> {
+    fn of(query: &'q str) -> Self {
+        let mut flags = Self::default();
+        for pair in
+            query.split('&').filter(|pair| pair.starts_with(['l', 's', 'h', '%']) && !pair.contains(';'))
+        {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            if let Some(slot) = flags.slot(name) {
+                slot.get_or_insert(value);
+            }
+        }
+        flags
     }
-}
 
-fn asks_help(query: &str) -> bool {
-    first_value(query, "help").is_some_and(|value| !value.is_empty())
+    fn slot(&mut self, name: &str) -> Option<&mut Option<&'q str>> {
+        let is = |word: &str| Decoded::new(name).eq(word.bytes());
+        if is("list") {
+            Some(&mut self.list)
+        } else if is("scan") {
+            Some(&mut self.scan)
+        } else if is("help") {
+            Some(&mut self.help)
+        } else {
+            None
+        }
+    }
+
+    fn operation(&self) -> Result<Operation, BadQuery> {
+        match (flag(self.list).ok_or(BadQuery::List)?, flag(self.scan).ok_or(BadQuery::Scan)?) {
+            (true, true) => Err(BadQuery::ListAndScan),
+            (true, false) => Ok(Operation::List),
+            (false, true) => Ok(Operation::Scan),
+            (false, false) => Ok(Operation::Read),
+        }
+    }
 }
 
 /// Missing and empty are false; `None` is "not a boolean". The words are those of Go's `strconv.ParseBool`.
-fn flag(query: &str, name: &str) -> Option<bool> {
-    let Some(value) = first_value(query, name) else { return Some(false) };
+fn flag(value: Option<&str>) -> Option<bool> {
+    let value = value.unwrap_or_default();
     let is = |word: &str| Decoded::new(value).eq(word.bytes());
     if value.is_empty() || ["0", "f", "F", "false", "FALSE", "False"].into_iter().any(is) {
         return Some(false);
     }
     ["1", "t", "T", "true", "TRUE", "True"].into_iter().any(is).then_some(true)
-}
-
-/// The raw value of the first pair with this name, as Go's `Query().Get` finds it: pairs with a `;` are dropped.
-fn first_value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
-    query
-        .split('&')
-        .filter(|pair| !pair.contains(';'))
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .find(|(key, _)| Decoded::new(key).eq(name.bytes()))
-        .map(|(_, value)| value)
 }
 
 /// Query text decoded byte by byte (`+` and `%xx`), so that nothing is allocated.
