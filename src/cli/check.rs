@@ -56,7 +56,10 @@ pub fn run(args: &CheckArgs, probe: Option<impl Fn(&ProxyConfig) -> Vec<Finding>
     let Loaded { config, mut findings } = config::load(&args.config);
     match (args.probe, probe, config) {
         (true, None, _) => return usage("--probe is not available here"),
-        (true, Some(probe), Some(config)) => findings.extend(probe(&config)),
+        (true, Some(probe), Some(config)) => {
+            let file = args.config.display().to_string();
+            findings.extend(probe(&config).into_iter().map(|found| Finding { file: file.clone(), ..found }));
+        }
         (false, ..) | (true, Some(_), None) => {}
     }
     let text = match args.format {

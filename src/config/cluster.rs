@@ -128,15 +128,17 @@ fn connections(raw: &RawConnections, report: &Report) -> Connections {
     let connect_timeout = raw.connect_timeout.clone().or(CONNECT_TIMEOUT);
     let idle_timeout = raw.idle_timeout.clone().or(IDLE_TIMEOUT);
     let at = "cluster.connections";
+    let max_per_server = count("max_per_server", &raw.max_per_server, MAX_PER_SERVER, 1);
+    let max_idle = MAX_IDLE_PER_SERVER.min(max_per_server);
     Connections {
         connect_timeout: report.no_shorter(
             &format!("{at}.connect_timeout"),
             connect_timeout,
             Duration::from_millis(1),
         ),
-        max_per_server: count("max_per_server", &raw.max_per_server, MAX_PER_SERVER, 1),
+        max_per_server,
         max_pending: count("max_pending", &raw.max_pending, MAX_PENDING, 0),
-        max_idle_per_server: count("max_idle_per_server", &raw.max_idle_per_server, MAX_IDLE_PER_SERVER, 0),
+        max_idle_per_server: count("max_idle_per_server", &raw.max_idle_per_server, max_idle, 0),
         idle_timeout: report.no_shorter(&format!("{at}.idle_timeout"), idle_timeout, Duration::from_secs(1)),
         max_requests_per_connection: raw.max_requests_per_connection.or(MAX_REQUESTS_PER_CONNECTION),
     }

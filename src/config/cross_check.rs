@@ -13,6 +13,8 @@ use super::rule_check;
 
 /// Vault's and OpenBao's default `http_idle_timeout`.
 const SERVER_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// Longest name of anything, in characters.
+const NAME_MAX: usize = 64;
 /// Vault's and OpenBao's default `max_request_duration`.
 const SERVER_REQUEST_MAX: Duration = Duration::from_secs(90);
 
@@ -29,6 +31,7 @@ pub(crate) fn check(config: &ProxyConfig, report: &Report) {
 }
 
 fn names(config: &ProxyConfig, report: &Report) {
+    label("cluster.name", &config.cluster.name, report);
     unique("listeners", config.listeners.iter().map(|listener| &listener.name), report);
     unique("cluster.servers", config.cluster.servers.iter().map(|server| &server.name), report);
     unique("routing.rules", config.routing.rules.iter().map(|rule| &rule.name), report);
@@ -41,12 +44,21 @@ fn unique<'n>(list: &str, names: impl Iterator<Item = &'n String>, report: &Repo
     let mut first = HashMap::new();
     for (number, name) in names.enumerate() {
         let path = format!("{list}[{number}].name");
-        if name.is_empty() {
-            report.error(&path, "bad-value", "a name must not be empty");
-        } else if let Some(known) = first.insert(name, number) {
+        label(&path, name, report);
+        if let Some(known) = first.insert(name, number) {
             let message = format!("the name `{name}` is used twice");
-            report.error_help(&path, "duplicate", message, format!("{list}[{known}] has it already"));
+            let line = report.line(&format!("{list}[{known}].name"));
+            report.error_help(&path, "duplicate", message, format!("first used on line {line}"));
         }
+    }
+}
+
+/// A name becomes a label of metrics and a word of log lines.
+fn label(path: &str, name: &str, report: &Report) {
+    let length = name.chars().count();
+    if !(1..=NAME_MAX).contains(&length) || name.contains(|c: char| c.is_control() || c.is_whitespace()) {
+        let message = format!("a name has 1 to {NAME_MAX} characters, without white space");
+        report.error(path, "bad-value", message);
     }
 }
 
@@ -141,7 +153,11 @@ fn one_listener(number: usize, listener: &Listener, report: &Report) {
     }
     if listener.tls.is_none() && listener.binds.iter().any(is_public) {
         let message = "tokens and secrets cross the network in clear on this listener";
-        report.note(&format!("{at}.bind"), message, "give it `tls`, unless something in front does TLS");
+        report.note_clear_text(
+            &format!("{at}.bind"),
+            message,
+            "give it `tls`, unless something in front does TLS",
+        );
     }
 }
 

@@ -19,6 +19,9 @@ pub(crate) const ONE_OR_MANY: &str = "$one_or_many";
 /// Enum name for "plain text or a mapping"; its variants are `text` and `map`.
 pub(crate) const TEXT_OR_MAP: &str = "$text_or_map";
 
+/// The settings where `${VARIABLE}` and `file:` are followed.
+const SECRET_SETTING: &str = ".sha256";
+
 /// Reads `node` as a `T`, reporting to `report`; `None` when the whole was unusable.
 pub(crate) fn decode<'n, T: Deserialize<'n>>(node: &'n Node, report: &'n Report) -> Option<T> {
     let value = ValueDecoder { node, path: String::new(), report };
@@ -96,7 +99,14 @@ impl<'n> ValueDecoder<'n> {
     }
 
     fn text(&self, expected: &str) -> Result<&'n str, Mistake> {
-        if let Kind::Scalar { text, .. } = &self.node.kind { Ok(text) } else { self.wrong_type(expected) }
+        let Kind::Scalar { text, .. } = &self.node.kind else { return self.wrong_type(expected) };
+        if text.contains("${") && !self.path.ends_with(SECRET_SETTING) {
+            let message = "variables (`${NAME}`) are followed in secret settings only";
+            return Err(Mistake::Message(format!(
+                "{message}{HELP}write the value; secret is admin.tokens[].sha256"
+            )));
+        }
+        Ok(text)
     }
 
     fn plain(&self, expected: &str) -> Result<&'n str, Mistake> {
@@ -145,7 +155,10 @@ pub(crate) const HELP: char = '\u{1F}';
 macro_rules! integers {
     ($($method:ident $visit:ident $type:ty),*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
-            let expected = format!("a whole number from {} to {}", <$type>::MIN, <$type>::MAX);
+            let expected = match <$type>::MIN.to_string().as_str() {
+                "0" => format!("a whole number, at most {}", <$type>::MAX),
+                least => format!("a whole number from {least} to {}", <$type>::MAX),
+            };
             visitor.$visit(self.number::<$type>(&expected)?)
         }
     )*};
@@ -308,7 +321,11 @@ impl<'n> de::EnumAccess<'n> for TextOrMap<'n> {
     type Variant = Self;
 
     fn variant_seed<S: DeserializeSeed<'n>>(self, seed: S) -> Result<(S::Value, Self), Mistake> {
-        let variant = if matches!(self.value.node.kind, Kind::Map(_)) { "map" } else { "text" };
+        let variant = match self.value.node.kind {
+            Kind::Map(_) => "map",
+            Kind::Scalar { .. } => "text",
+            Kind::List(_) | Kind::Nothing => return self.value.wrong_type("text or a mapping"),
+        };
         let choice = seed.deserialize(IntoDeserializer::<Mistake>::into_deserializer(variant))?;
         Ok((choice, self))
     }

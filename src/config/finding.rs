@@ -92,6 +92,15 @@ impl fmt::Display for Severity {
 
 // === impl Finding ===
 
+impl Finding {
+    /// What asking a server of the file showed. `path` is the server's setting, as `cluster.servers[1]`.
+    #[must_use]
+    pub fn probe(severity: Severity, path: &str, message: String, help: Option<String>) -> Self {
+        let (file, path) = (String::new(), path.to_owned());
+        Self { severity, code: "probe", file, line: 0, column: 0, path, message, help, snippet: None }
+    }
+}
+
 impl fmt::Display for Finding {
     /// The rustc form: headline, place, the line with a caret, help beside the caret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -47,10 +47,11 @@ pub(crate) fn check(raw: RawHealthCheck, report: &Report) -> HealthCheck {
     let threshold = |name: &str, field: Field<u32>, default: u32| {
         report.within(&format!("cluster.health_check.{name}"), field.or(default), 1..=100)
     };
+    let every = interval("interval", raw.interval, INTERVAL);
     HealthCheck {
         path: path(raw.path, "cluster.health_check.path", PATH, report),
-        interval: interval("interval", raw.interval, INTERVAL),
-        fast_interval: interval("fast_interval", raw.fast_interval, FAST_INTERVAL),
+        interval: every,
+        fast_interval: interval("fast_interval", raw.fast_interval, FAST_INTERVAL.min(every)),
         down_interval: interval("down_interval", raw.down_interval, DOWN_INTERVAL),
         jitter: raw.jitter.or(JITTER),
         timeout: interval("timeout", raw.timeout, TIMEOUT),

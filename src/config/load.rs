@@ -101,14 +101,15 @@ fn convert(raw: RawConfig, report: &Report) -> ProxyConfig {
             no_servers
         }
     };
+    let timeouts = retry::timeouts(raw.timeouts.section(), report);
     ProxyConfig {
         runtime: runtime::convert(raw.runtime.section(), report),
         listeners: listener::convert(raw.listeners, report),
         cluster: cluster::convert(cluster, report),
         routing: routing::convert(raw.routing.section(), report),
         consistency: consistency::convert(raw.consistency.section(), report),
-        retry: retry::convert(raw.retry.section(), report),
-        timeouts: retry::timeouts(raw.timeouts.section(), report),
+        retry: retry::convert(raw.retry.section(), timeouts.request, report),
+        timeouts,
         admin: admin::convert(raw.admin.section(), report),
         observability: observability::convert(raw.observability.section()),
     }

@@ -14,6 +14,7 @@ pub mod schema;
 
 mod decode;
 mod field;
+mod mask;
 mod raw;
 mod report;
 mod secret_text;

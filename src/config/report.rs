@@ -1,6 +1,6 @@
-//! Collects findings while a file is read, places them by setting path, and masks what must not be shown.
+//! Collects findings while a file is read and places them by setting path.
 //!
-//! It leaves what is right and wrong to `decode`, the sections and `check`.
+//! It leaves what is right and wrong to `decode`, the sections and the checks, and hiding secrets to `mask`.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -9,16 +9,15 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::finding::{Finding, Severity, Snippet};
+use super::mask::{is_secret_name, masked};
 use super::tree::{Entry, Flaw, Kind, Node, Place};
 
-/// Findings kept; a file with more mistakes than this is not a configuration.
+/// Warnings and notes kept, and errors beside them; a file with more mistakes is not a configuration.
 const FINDINGS_MAX: usize = 500;
 /// Longest line shown in a snippet, in characters.
 const SNIPPET_MAX: usize = 240;
-/// Unbroken letters and digits of this length look like a token or a key and are masked wherever they stand.
-const TOKEN_LIKE: usize = 32;
-/// What stands after one of these words and a colon is masked.
-const SECRET_WORDS: [&str; 4] = ["sha256", "token", "secret", "password"];
+/// Longest message or help, in characters.
+const MESSAGE_MAX: usize = 400;
 
 /// Shared by everything that reads one file; interior mutability because serde hands no context around.
 #[derive(Debug)]
@@ -65,8 +64,9 @@ impl Report {
         self.push(Severity::Warning, "risky", place, path, message.into(), Some(help.into()));
     }
 
-    pub(crate) fn note(&self, path: &str, message: impl Into<String>, help: impl Into<String>) {
-        self.push(Severity::Note, "note", self.value(path), path, message.into(), Some(help.into()));
+    /// Secrets go over a network unprotected here, perhaps on purpose.
+    pub(crate) fn note_clear_text(&self, path: &str, message: impl Into<String>, help: impl Into<String>) {
+        self.push(Severity::Note, "clear-text", self.value(path), path, message.into(), Some(help.into()));
     }
 
     /// A mistake in a key rather than in its value.
@@ -77,8 +77,7 @@ impl Report {
 
     /// A mandatory setting is not there.
     pub(crate) fn missing(&self, path: &str, help: &str) {
-        let name = last(path);
-        self.error_help(path, "missing", format!("`{name}` is missing: `{path}` must be given"), help);
+        self.error_help(path, "missing", format!("`{path}` is missing"), help);
     }
 
     /// `value`, reported when it is out of `range`.
@@ -102,6 +101,16 @@ impl Report {
         value
     }
 
+    /// The line a setting stands on, for "first given there".
+    pub(crate) fn line(&self, path: &str) -> usize {
+        self.value(path).line
+    }
+
+    /// Nothing more is kept, so no hint needs to be looked for.
+    pub(crate) fn is_full(&self) -> bool {
+        self.findings.borrow().len() >= 2 * FINDINGS_MAX
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         self.findings.borrow().iter().any(|finding| finding.severity == Severity::Error)
     }
@@ -109,8 +118,9 @@ impl Report {
     /// Everything found, in file order.
     pub(crate) fn finish(self) -> Vec<Finding> {
         let mut findings = self.findings.into_inner();
-        findings.sort_by(|a, b| (a.line, a.column, &a.path).cmp(&(b.line, b.column, &b.path)));
-        findings.dedup();
+        findings.sort_by(|a, b| order(a).cmp(&order(b)));
+        // An anchored value is checked at each of its uses, and is wrong once.
+        findings.dedup_by(|a, b| order(a) == order(b));
         findings
     }
 
@@ -142,17 +152,33 @@ impl Report {
         message: String,
         help: Option<String>,
     ) {
-        let mut findings = self.findings.borrow_mut();
-        if findings.len() < FINDINGS_MAX {
-            let snippet = self.snippet(place);
+        // Errors have room of their own, so that no number of warnings hides one.
+        let room = if severity == Severity::Error { 2 * FINDINGS_MAX } else { FINDINGS_MAX };
+        if self.findings.borrow().len() < room {
+            let snippet = self.snippet(place, path);
             let (file, path) = (self.file.clone(), path.to_owned());
+            let (message, help) = (printable(&message), help.as_deref().map(printable));
             let Place { line, column, .. } = place;
-            findings.push(Finding { severity, code, file, line, column, path, message, help, snippet });
+            self.findings.borrow_mut().push(Finding {
+                severity,
+                code,
+                file,
+                line,
+                column,
+                path,
+                message,
+                help,
+                snippet,
+            });
         }
     }
 
-    fn snippet(&self, place: Place) -> Option<Snippet> {
+    /// `None` when a secret may stand on the line without its name before it (a block scalar).
+    fn snippet(&self, place: Place, path: &str) -> Option<Snippet> {
         let line = self.lines.get(place.line.checked_sub(1)?)?;
+        if self.places.contains_key(path) && is_secret_name(last(path)) && !line.contains(last(path)) {
+            return None;
+        }
         let length = line.chars().count();
         let start = place.column.saturating_sub(1);
         if start >= SNIPPET_MAX || start > length {
@@ -164,12 +190,26 @@ impl Report {
     }
 }
 
+fn order(finding: &Finding) -> (usize, usize, &str, &str) {
+    (finding.line, finding.column, finding.code, &finding.message)
+}
+
 /// `a.b[2].c` → `a.b[2]` → `a.b` → `a` → the whole file.
 pub(crate) fn parent(path: &str) -> Option<&str> {
     if path.is_empty() {
         return None;
     }
     Some(path.rfind(['.', '[']).and_then(|cut| path.get(..cut)).unwrap_or_default())
+}
+
+/// Text from the file as it may reach a terminal: no control characters, no endless value.
+fn printable(text: &str) -> String {
+    let clean = text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c });
+    let mut shown: String = clean.take(MESSAGE_MAX).collect();
+    if shown.chars().count() == MESSAGE_MAX {
+        shown.push('…');
+    }
+    shown
 }
 
 /// The setting's own name, without its sections.
@@ -224,89 +264,9 @@ fn shown_place(key: Place, value: &Node) -> Place {
     }
 }
 
-/// The line with everything that may be a secret overwritten by `*`, character for character so that carets stay
-/// in place.
-fn masked(line: &str) -> String {
-    let chars: Vec<char> = line.chars().collect();
-    let mut hidden = vec![false; chars.len()];
-    hide_after_words(&chars, &mut hidden);
-    hide_runs(&chars, &mut hidden);
-    hide_user_info(&chars, &mut hidden);
-    chars.iter().zip(hidden).map(|(c, hidden)| if hidden { '*' } else { *c }).collect()
-}
-
-/// `sha256: abc` → `sha256: ***`, up to a comma, bracket, space or the end of the line. File names stay readable.
-fn hide_after_words(chars: &[char], hidden: &mut [bool]) {
-    let lower: String = chars.iter().map(char::to_ascii_lowercase).collect();
-    for word in SECRET_WORDS {
-        for (at, _) in lower.match_indices(word) {
-            let start = lower.char_indices().take_while(|(byte, _)| *byte < at).count();
-            let Some(colon) = chars.iter().skip(start).position(|c| *c == ':') else { continue };
-            let name: String = chars.iter().skip(start).take(colon).collect();
-            let is_key = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '"' | '\''));
-            let names_a_file = name.contains("file");
-            let from = start + colon + 1;
-            let value: String = chars.iter().skip(from).collect();
-            let value = value.trim_start_matches([' ', '"', '\'']);
-            if !is_key || names_a_file || value.starts_with(['[', '{', '$']) || value.starts_with("file:") {
-                continue;
-            }
-            let blank = chars.iter().skip(from).take_while(|c| **c == ' ').count();
-            for (flag, c) in hidden.iter_mut().zip(chars).skip(from + blank) {
-                if matches!(c, ',' | '}' | ']' | ' ') {
-                    break;
-                }
-                *flag = true;
-            }
-        }
-    }
-}
-
-fn hide_runs(chars: &[char], hidden: &mut [bool]) {
-    let mut start = 0;
-    for end in 0..=chars.len() {
-        if chars.get(end).is_some_and(char::is_ascii_alphanumeric) {
-            continue;
-        }
-        if end - start >= TOKEN_LIKE {
-            hidden.iter_mut().take(end).skip(start).for_each(|flag| *flag = true);
-        }
-        start = end + 1;
-    }
-}
-
-/// `https://user:password@host` → `https://*************@host`.
-fn hide_user_info(chars: &[char], hidden: &mut [bool]) {
-    let text: String = chars.iter().collect();
-    let Some((before, rest)) = text.split_once("://") else { return };
-    let authority = rest.split(['/', ' ', '"', ',']).next().unwrap_or_default();
-    let Some((user_info, _)) = authority.rsplit_once('@') else { return };
-    let start = before.chars().count() + 3;
-    let length = user_info.chars().count();
-    hidden.iter_mut().skip(start).take(length).for_each(|flag| *flag = true);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn secrets_do_not_reach_a_snippet() {
-        let cases = [
-            ("  sha256: abc, level: x", "  sha256: ***, level: x"),
-            ("- {name: a, sha256: \"0123\"}", "- {name: a, sha256: ******}"),
-            ("  sha256: ${ADMIN}", "  sha256: ${ADMIN}"),
-            ("  sha256_file: /etc/a", "  sha256_file: /etc/a"),
-            ("  tokens: [{name: ops}]", "  tokens: [{name: ops}]"),
-            ("a: https://me:pw@h:1", "a: https://*****@h:1"),
-            ("x: 0123456789abcdef0123456789abcdef", "x: ********************************"),
-            ("{path: \"auth/token/*\", to: any}", "{path: \"auth/token/*\", to: any}"),
-            ("connect_timeout: 1s", "connect_timeout: 1s"),
-        ];
-        for (line, expected) in cases {
-            assert_eq!(masked(line), expected, "{line}");
-        }
-    }
 
     #[test]
     fn a_path_has_parents() {

@@ -33,16 +33,13 @@ const REQUEST: Duration = Duration::from_secs(95);
 /// Causes that are no proof, so writes must not be repeated after them.
 const UNPROVEN: [RetryOn; 2] = ON_READ;
 
-pub(crate) fn convert(raw: RawRetry, report: &Report) -> Retry {
-    let per_try_timeout = raw.per_try_timeout.or(PER_TRY_TIMEOUT);
+/// `request` is the limit on the whole request, which bounds the default for one attempt.
+pub(crate) fn convert(raw: RawRetry, request: Duration, report: &Report) -> Retry {
+    let per_try_timeout = raw.per_try_timeout.or(PER_TRY_TIMEOUT.min(request));
     let (backoff_base, backoff_max) = backoff(raw.backoff.section(), report);
     let buffer_bytes =
         report.within("retry.buffer_bytes", raw.buffer_bytes.or(BUFFER_BYTES as u64), 0..=16 << 20);
-    let on = causes(raw.on, &ON);
-    for cause in on.iter().filter(|cause| UNPROVEN.contains(cause)) {
-        let message = format!("`{}` does not prove that a write did not run", word(*cause));
-        report.error_help("retry.on", "unsafe", message, "move it to on_read");
-    }
+    check_proof(&raw.on, report);
     Retry {
         attempts: report.within("retry.attempts", raw.attempts.or(ATTEMPTS), 0..=10),
         per_try_timeout: report.no_shorter(
@@ -50,12 +47,24 @@ pub(crate) fn convert(raw: RawRetry, report: &Report) -> Retry {
             per_try_timeout,
             Duration::from_millis(10),
         ),
-        on,
+        on: causes(raw.on, &ON),
         on_read: causes(raw.on_read, &ON_READ),
         budget: budget(&raw.budget.section()),
         backoff_base,
         backoff_max,
         buffer_bytes: usize::try_from(buffer_bytes).unwrap_or(usize::MAX),
+    }
+}
+
+fn check_proof(on: &List<RetryOn>, report: &Report) {
+    let Field::Given(causes) = on else { return };
+    for (number, cause) in causes.iter().enumerate() {
+        if let Field::Given(cause) = cause
+            && UNPROVEN.contains(cause)
+        {
+            let message = format!("`{}` does not prove that a write did not run", word(*cause));
+            report.error_help(&format!("retry.on[{number}]"), "unsafe", message, "move it to on_read");
+        }
     }
 }
 

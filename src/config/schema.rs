@@ -1,5 +1,7 @@
 //! The JSON Schema of the configuration file, generated from `raw`: for editors, and for our own hints.
 
+use std::sync::LazyLock;
+
 use serde_json::Value;
 
 use super::raw::RawConfig;
@@ -12,7 +14,12 @@ pub fn text() -> String {
 }
 
 /// Every setting there is, as `listeners[].limits.rate`, in schema order.
-pub(crate) fn settings() -> Vec<String> {
+pub(crate) fn settings() -> &'static [String] {
+    static SETTINGS: LazyLock<Vec<String>> = LazyLock::new(list_settings);
+    &SETTINGS
+}
+
+fn list_settings() -> Vec<String> {
     let schema = Value::from(schemars::schema_for!(RawConfig));
     let mut paths = Vec::new();
     walk(&schema, &schema, "", &mut paths);

@@ -66,7 +66,7 @@ pub(crate) fn parse(text: &str) -> (Option<Rc<Node>>, Vec<Flaw>) {
     let mut options = granit_parser::Options::default();
     options.set_emit_comments(false);
     let parser = Parser::new_from_str_with_options(text, options);
-    let mut builder = Builder { parser, anchors: HashMap::new(), flaws: Vec::new() };
+    let mut builder = Builder { parser, anchors: HashMap::new(), flaws: Vec::new(), spent: 0 };
     let root = builder.document();
     match root {
         Ok(root) => (root, builder.flaws),
@@ -81,6 +81,8 @@ struct Builder<'t> {
     parser: Parser<'t, granit_parser::StrInput<'t>>,
     anchors: HashMap<usize, Rc<Node>>,
     flaws: Vec<Flaw>,
+    /// Nodes so far, aliases at full size.
+    spent: usize,
 }
 
 impl<'t> Builder<'t> {
@@ -136,22 +138,21 @@ impl<'t> Builder<'t> {
         } else {
             return Ok(None);
         };
+        self.spend(1, place)?;
         let node = Rc::new(Node { place, weight: weigh(&kind), kind });
-        if node.weight > NODES_MAX {
-            return Err(flaw("limit", place, &format!("more than {NODES_MAX} values, aliases expanded")));
-        }
         if let Some(anchor) = anchor {
             self.anchors.insert(anchor, Rc::clone(&node));
         }
         Ok(Some(node))
     }
 
-    /// An alias stands where it is used, so that a mistake in it is shown there.
-    fn alias(&self, id: usize, place: Place) -> Result<Rc<Node>, Flaw> {
-        self.anchors
-            .get(&id)
-            .cloned()
-            .ok_or_else(|| flaw("syntax", place, "this alias names a value that contains itself"))
+    /// The anchored value with its own place: that is where a mistake in it is to be corrected.
+    fn alias(&mut self, id: usize, place: Place) -> Result<Rc<Node>, Flaw> {
+        let target = self.anchors.get(&id).cloned();
+        let target =
+            target.ok_or_else(|| flaw("syntax", place, "this alias names a value that contains itself"))?;
+        self.spend(target.weight, place)?;
+        Ok(target)
     }
 
     fn list(&mut self, depth: usize) -> Result<Vec<Rc<Node>>, Flaw> {
@@ -166,26 +167,26 @@ impl<'t> Builder<'t> {
     }
 
     fn map(&mut self, depth: usize) -> Result<Vec<Entry>, Flaw> {
-        let mut entries: Vec<Entry> = Vec::new();
+        let mut map = MapBuilder::default();
         let mut merged = Vec::new();
         while let Some((event, span)) = self.next()? {
             if matches!(event, Event::MappingEnd) {
                 break;
             }
             let key_place = place(&span);
-            let key =
-                key_text(&event).ok_or_else(|| flaw("syntax", key_place, "a key must be plain text"))?;
+            let key = event.scalar().map(|(text, _)| text.to_owned());
+            let key = key.ok_or_else(|| flaw("syntax", key_place, "a key must be plain text"))?;
             let Some(value) = self.value(depth)? else { break };
             if key == "<<" {
                 merged.push(value);
-            } else {
-                self.add(&mut entries, Entry { key, key_place, value });
+            } else if let Err(duplicate) = map.add(Entry { key, key_place, value }) {
+                self.flaws.push(duplicate);
             }
         }
         for source in merged {
-            merge(&mut entries, &source)?;
+            self.merge(&mut map, &source)?;
         }
-        Ok(entries)
+        Ok(map.entries)
     }
 
     fn value(&mut self, depth: usize) -> Result<Option<Rc<Node>>, Flaw> {
@@ -195,37 +196,56 @@ impl<'t> Builder<'t> {
         }
     }
 
-    fn add(&mut self, entries: &mut Vec<Entry>, entry: Entry) {
-        let Some(first) = entries.iter().find(|known| known.key == entry.key) else {
-            return entries.push(entry);
-        };
-        self.flaws.push(Flaw {
-            help: Some(format!("first given on line {}", first.key_place.line)),
-            ..flaw("duplicate-key", entry.key_place, &format!("`{}` is given twice", entry.key))
-        });
-    }
-}
-
-/// Adds what a merge key (`<<: *base`, or a list of such) brings and the map does not set itself.
-fn merge(entries: &mut Vec<Entry>, source: &Rc<Node>) -> Result<(), Flaw> {
-    match &source.kind {
-        Kind::Map(base) => {
-            for entry in base {
-                if entries.iter().all(|known| known.key != entry.key) {
-                    entries.push(entry.clone());
-                }
+    /// Adds what a merge key (`<<: *base`, or a list of such) brings and the map does not set itself.
+    fn merge(&mut self, map: &mut MapBuilder, source: &Node) -> Result<(), Flaw> {
+        match &source.kind {
+            Kind::Map(base) => {
+                self.spend(base.len(), source.place)?;
+                base.iter().for_each(|entry| map.add_missing(entry));
+                Ok(())
             }
-            Ok(())
+            Kind::List(bases) => bases.iter().try_for_each(|base| self.merge(map, base)),
+            Kind::Nothing | Kind::Scalar { .. } => {
+                Err(flaw("syntax", source.place, "`<<` takes an alias of a mapping"))
+            }
         }
-        Kind::List(bases) => bases.iter().try_for_each(|base| merge(entries, base)),
-        Kind::Nothing | Kind::Scalar { .. } => {
-            Err(flaw("syntax", source.place, "`<<` takes an alias of a mapping"))
+    }
+
+    /// Counts what the tree has grown by, aliases at full size: the bound on memory and time for any text.
+    fn spend(&mut self, nodes: usize, place: Place) -> Result<(), Flaw> {
+        self.spent = self.spent.saturating_add(nodes);
+        if self.spent > NODES_MAX {
+            return Err(flaw("limit", place, &format!("more than {NODES_MAX} values, aliases expanded")));
         }
+        Ok(())
     }
 }
 
-fn key_text(event: &Event<'_>) -> Option<String> {
-    event.scalar().map(|(text, _)| text.to_owned())
+/// A mapping in the making; the lines of its keys tell duplicates.
+#[derive(Default)]
+struct MapBuilder {
+    entries: Vec<Entry>,
+    lines: HashMap<String, usize>,
+}
+
+impl MapBuilder {
+    fn add(&mut self, entry: Entry) -> Result<(), Flaw> {
+        if let Some(first) = self.lines.get(&entry.key) {
+            let help = Some(format!("first given on line {first}"));
+            let message = format!("`{}` is given twice", entry.key);
+            return Err(Flaw { help, ..flaw("duplicate-key", entry.key_place, &message) });
+        }
+        self.lines.insert(entry.key.clone(), entry.key_place.line);
+        self.entries.push(entry);
+        Ok(())
+    }
+
+    fn add_missing(&mut self, entry: &Entry) {
+        if !self.lines.contains_key(&entry.key) {
+            self.lines.insert(entry.key.clone(), entry.key_place.line);
+            self.entries.push(entry.clone());
+        }
+    }
 }
 
 fn scalar(text: String, style: ScalarStyle) -> Kind {
@@ -315,6 +335,15 @@ mod tests {
             text.push_str(&format!("a{level}: &a{level} [{}]\n", vec![format!("*a{below}"); 10].join(", ")));
         }
         let (root, flaws) = parse(&text);
+        assert!(root.is_none());
+        assert_eq!(flaws[0].code, "limit");
+    }
+
+    #[test]
+    fn merged_keys_are_counted() {
+        let keys: String = (0..1000).map(|key| format!("k{key}: 1, ")).collect();
+        let uses = "- {<<: [*a, *a, *a, *a, *a]}\n  ".repeat(2_000);
+        let (root, flaws) = parse(&format!("a: &a {{{keys}}}\nb:\n  {uses}\n"));
         assert!(root.is_none());
         assert_eq!(flaws[0].code, "limit");
     }

@@ -275,6 +275,12 @@ fn path_glob(text: &str) -> Result<String, Wrong> {
 }
 
 fn file_name(text: &str) -> Result<PathBuf, Wrong> {
+    if text.starts_with("file:") {
+        return wrong(
+            "`file:` is for secret settings; this is a file name already".to_owned(),
+            "write the path alone",
+        );
+    }
     if text.is_empty() || text.contains('\0') {
         return wrong("this is not a file name".to_owned(), "write the path of a file");
     }

@@ -189,6 +189,9 @@ const UNSUPPORTED_WORDS: &[(&str, &str, &str)] = &[
 
 /// Reports a key that `section` does not have, with the best hint there is.
 pub(crate) fn unknown_key(section: &str, key: &str, known: &[&str], report: &Report) {
+    if report.is_full() {
+        return;
+    }
     let path = join(section, key);
     let pattern = pattern(section);
     if let Some((.., instead)) = UNSUPPORTED.iter().find(|(s, k, _)| *s == pattern && *k == key) {
@@ -209,9 +212,11 @@ pub(crate) fn unknown_word(path: &str, word: &str, known: &[&str], report: &Repo
     if let Some((.., instead)) = UNSUPPORTED_WORDS.iter().find(|(p, w, _)| *p == pattern && *w == word) {
         return report.error_help(path, "unsupported", format!("`{word}` is not supported here"), *instead);
     }
-    let help =
-        similar(word, known.iter().copied()).unwrap_or_else(|| format!("write one of: {}", known.join(", ")));
-    report.error_help(path, "bad-value", format!("`{word}` is not one of: {}", known.join(", ")), help);
+    let message = format!("`{word}` is not one of: {}", known.join(", "));
+    match similar(word, known.iter().copied()) {
+        Some(help) => report.error_help(path, "bad-value", message, help),
+        None => report.error(path, "bad-value", message),
+    }
 }
 
 /// The known word a typing slip away from `word`.
@@ -239,7 +244,8 @@ fn synonym(section: &str, key: &str) -> Option<String> {
 
 /// A setting of ours, but of another section.
 fn misplaced(key: &str) -> Option<String> {
-    let homes: Vec<String> = schema::settings().into_iter().filter(|path| last(path) == key).collect();
+    let homes: Vec<_> =
+        schema::settings().iter().filter(|path| last(path) == key).map(String::as_str).collect();
     match homes.as_slice() {
         [] => None,
         [home] => Some(format!("it belongs to another section: `{home}`")),

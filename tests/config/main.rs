@@ -1,4 +1,8 @@
 //! Configuration files as people write them: the samples, and every way to get one wrong.
+
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its own files has failed")]
 
+mod files;
+mod laws;
+mod mistakes;
 mod samples;

@@ -46,3 +46,33 @@ fn the_schema_is_up_to_date() {
         path.display()
     );
 }
+
+#[test]
+fn the_full_sample_shows_the_defaults() {
+    let mut full = read("full.yaml").config.unwrap();
+    let minimal = read("minimal.yaml").config.unwrap();
+    // Zones have no default; the sample shows how they are written.
+    full.cluster.local_zone = None;
+    full.cluster.servers.iter_mut().for_each(|server| server.zone = None);
+    assert_eq!(full, minimal);
+}
+
+#[test]
+fn the_full_sample_names_every_setting() {
+    let text = std::fs::read_to_string(config_dir().join("full.yaml")).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&schema::text()).unwrap();
+    let mut keys = Vec::new();
+    collect_keys(&schema, &mut keys);
+    let missing: Vec<_> =
+        keys.iter().filter(|key| !text.contains(&format!("{key}:")) && *key != "sha256_file").collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+fn collect_keys(schema: &serde_json::Value, keys: &mut Vec<String>) {
+    if let Some(properties) = schema.get("properties").and_then(|properties| properties.as_object()) {
+        keys.extend(properties.keys().cloned());
+    }
+    let members = schema.as_object().into_iter().flat_map(|map| map.values());
+    let items = schema.as_array().into_iter().flatten();
+    members.chain(items).for_each(|value| collect_keys(value, keys));
+}
