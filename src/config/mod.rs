@@ -18,7 +18,7 @@ mod mask;
 mod raw;
 mod report;
 mod secret_text;
-mod tree;
+pub(crate) mod tree;
 mod unit;
 mod vocabulary;
 

@@ -20,6 +20,6 @@ mod slot;
 mod worker;
 
 pub use cluster::ClusterCounters;
-pub use registry::{CertificateExpiry, CertificateOwner, Metrics};
+pub use registry::{CertificateExpiry, CertificateOwner, Metrics, ServerUse};
 pub use slot::{ListenerSlot, ServerSlot};
 pub use worker::{Finished, WorkerMetrics};

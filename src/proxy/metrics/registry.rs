@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::proxy::snapshot::Snapshot;
+use crate::proxy::snapshot::{ServerId, Snapshot};
 
 use super::cluster::ClusterCounters;
 use super::export;
+use super::label::{ConnectionState, Label as _};
 use super::slot::{ListenerSlot, Slots};
 use super::worker::{Cells, WorkerMetrics};
 
@@ -40,6 +41,15 @@ pub struct CertificateExpiry {
 pub enum CertificateOwner {
     Listener(String),
     Server(String),
+}
+
+/// What a server has in hand. Read while the workers go on, so a number may be a moment old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ServerUse {
+    pub in_flight: i64,
+    pub pending: i64,
+    pub connections_active: i64,
+    pub connections_idle: i64,
 }
 
 impl Default for Metrics {
@@ -86,6 +96,24 @@ impl Metrics {
     #[must_use]
     pub fn certificates(&self) -> Vec<CertificateExpiry> {
         self.certificates.lock().clone()
+    }
+
+    /// What a server has in hand now, all workers together.
+    #[must_use]
+    pub fn server_use(&self, id: ServerId) -> ServerUse {
+        let row = usize::from(self.servers.at(id.index()));
+        let workers = self.workers.lock().clone();
+        let sum = |value: &dyn Fn(&Cells) -> u64| {
+            workers.iter().fold(0_u64, |sum, worker| sum.wrapping_add(value(worker))).cast_signed()
+        };
+        let connections =
+            |state: ConnectionState| sum(&|worker| worker.connections.value([row, state.index()]));
+        ServerUse {
+            in_flight: sum(&|worker| worker.in_flight.value([row])),
+            pending: sum(&|worker| worker.pending.value([row])),
+            connections_active: connections(ConnectionState::Active),
+            connections_idle: connections(ConnectionState::Idle),
+        }
     }
 
     /// One scrape in Prometheus' text format 0.0.4.
