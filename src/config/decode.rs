@@ -152,13 +152,10 @@ impl<'n> ValueDecoder<'n> {
 /// Separates a message from its help inside one serde error text, which is all serde carries.
 pub(crate) const HELP: char = '\u{1F}';
 
-macro_rules! integers {
+macro_rules! whole_numbers {
     ($($method:ident $visit:ident $type:ty),*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
-            let expected = match <$type>::MIN.to_string().as_str() {
-                "0" => format!("a whole number, at most {}", <$type>::MAX),
-                least => format!("a whole number from {least} to {}", <$type>::MAX),
-            };
+            let expected = format!("a whole number, at most {}", <$type>::MAX);
             visitor.$visit(self.number::<$type>(&expected)?)
         }
     )*};
@@ -175,10 +172,9 @@ macro_rules! as_text {
 impl<'de> de::Deserializer<'de> for ValueDecoder<'de> {
     type Error = Mistake;
 
-    integers! {
+    whole_numbers! {
         deserialize_u8 visit_u8 u8, deserialize_u16 visit_u16 u16, deserialize_u32 visit_u32 u32,
-        deserialize_u64 visit_u64 u64, deserialize_i8 visit_i8 i8, deserialize_i16 visit_i16 i16,
-        deserialize_i32 visit_i32 i32, deserialize_i64 visit_i64 i64
+        deserialize_u64 visit_u64 u64
     }
 
     as_text! {
@@ -262,7 +258,7 @@ impl<'de> de::Deserializer<'de> for ValueDecoder<'de> {
         }
     }
 
-    serde::forward_to_deserialize_any! { unit unit_struct tuple tuple_struct ignored_any }
+    serde::forward_to_deserialize_any! { i8 i16 i32 i64 unit unit_struct tuple tuple_struct ignored_any }
 }
 
 /// The elements of a list. A bad one is reported and left out.

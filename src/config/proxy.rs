@@ -4,6 +4,7 @@
 //! It leaves the file's shape to `raw` and the reporting of mistakes to `report`. Only the enums that are one word
 //! in the file are read by serde directly: a second copy of each would say the same.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -509,12 +510,22 @@ pub struct Admin {
     pub tokens: Vec<AdminToken>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct AdminToken {
     pub name: String,
     /// SHA-256 of the token.
     pub sha256: [u8; 32],
     pub level: AdminLevel,
+}
+
+/// A short token could be found from its digest, so that is not printed either.
+impl fmt::Debug for AdminToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminToken")
+            .field("name", &self.name)
+            .field("level", &self.level)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

@@ -6,11 +6,29 @@ use serde_json::Value;
 
 use super::raw::RawConfig;
 
+/// Sections of the schema and the settings each must have; the empty name is the file itself.
+///
+/// Beside the types, because to the decoder every setting is optional: a missing one is reported by its section.
+const REQUIRED: [(&str, &[&str]); 6] = [
+    ("", &["version", "listeners", "cluster"]),
+    ("Listener", &["bind"]),
+    ("ListenerTls", &["certificates"]),
+    ("Certificate", &["cert_file", "key_file"]),
+    ("Server", &["address"]),
+    ("Rule", &["match"]),
+];
+
 /// The schema as kept in `config/proxy.schema.json`, with a newline at the end.
 #[must_use]
 pub fn text() -> String {
-    let schema = schemars::schema_for!(RawConfig);
-    format!("{:#}\n", Value::from(schema))
+    let mut schema = Value::from(schemars::schema_for!(RawConfig));
+    for (section, settings) in REQUIRED {
+        let pointer = if section.is_empty() { String::new() } else { format!("/$defs/{section}") };
+        if let Some(Value::Object(section)) = schema.pointer_mut(&pointer) {
+            section.insert("required".to_owned(), settings.into());
+        }
+    }
+    format!("{schema:#}\n")
 }
 
 /// Every setting there is, as `listeners[].limits.rate`, in schema order.
@@ -51,6 +69,21 @@ fn resolve<'s>(root: &'s Value, schema: &'s Value) -> &'s Value {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn required_settings_exist() {
+        let schema: Value = serde_json::from_str(&text()).unwrap();
+        for (section, settings) in REQUIRED {
+            let pointer = if section.is_empty() { String::new() } else { format!("/$defs/{section}") };
+            let section = schema.pointer(&pointer).unwrap();
+            for setting in settings {
+                assert!(section["properties"].get(setting).is_some(), "{pointer} {setting}");
+            }
+            assert_eq!(section["required"].as_array().unwrap().len(), settings.len());
+        }
+    }
+
     #[test]
     fn settings_are_listed_through_lists_and_alternatives() {
         let settings = super::settings();

@@ -136,6 +136,7 @@ const SYNONYMS: &[(&str, &str, &str)] = &[
     ("HAProxy", "retry-on", "retry.on"),
     ("Envoy", "retry_on", "retry.on"),
     ("nginx", "proxy_next_upstream", "retry.on"),
+    ("YAML 1.1", "true", "retry.on"), // such tools read the key `on` as a truth value and write it back as `true`
     ("Envoy", "retry_policy", "retry"),
     ("Envoy", "retry_budget", "retry.budget"),
     ("Envoy", "budget_percent", "retry.budget.percent"),
