@@ -4,3 +4,4 @@
 mod support;
 
 mod bring_up;
+mod owner;

@@ -10,9 +10,13 @@
 //! one exception, and they only rise.
 
 pub mod decide;
+#[cfg(test)]
+mod decide_tests;
 pub mod history;
 mod owner;
 pub mod state;
+#[cfg(test)]
+mod state_tests;
 pub mod status;
 
 use std::sync::Arc;

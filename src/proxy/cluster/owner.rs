@@ -215,11 +215,10 @@ impl Owner {
         self.probers.order(&self.state);
         let next = self.state.snapshot();
         let old = self.published.load();
-        if differs(&old, &next) {
-            drop(old);
-            self.store(next);
-        } else if self.published_at.elapsed() >= SOFT_PUBLISH && differs_softly(&old, &next) {
-            drop(old);
+        let soft = self.published_at.elapsed() >= SOFT_PUBLISH;
+        let due = differs(&old, &next) || (soft && differs_softly(&old, &next));
+        drop(old);
+        if due {
             self.store(next);
         }
     }
