@@ -243,6 +243,28 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_does_not_reach_the_log_at_any_level() {
+        use crate::secret::{SecretBytes, SecretString};
+        const CANARY: &str = "hvs.canary0123456789";
+        for format in [Format::Json, Format::Text] {
+            let (_dir, path, subscriber, control) = file_log(format);
+            control.set_level(Level::TRACE).unwrap();
+            let (text, bytes) =
+                (SecretString::new(CANARY.into()), SecretBytes::from(CANARY.as_bytes().to_vec()));
+            let mut header = http::HeaderValue::from_static(CANARY);
+            header.set_sensitive(true);
+            with_default(subscriber, || {
+                let span = tracing::trace_span!("request", token = ?text);
+                let _inside = span.enter();
+                tracing::trace!(?text, ?bytes, ?header, "asked with {text:?}");
+            });
+            let log = std::fs::read_to_string(path).unwrap();
+            assert!(log.contains("redacted") && log.contains("asked with"), "{log}");
+            assert!(!log.contains("canary"), "{log}");
+        }
+    }
+
+    #[test]
     fn a_moved_file_is_opened_anew() {
         let (dir, path, subscriber, control) = file_log(Format::Text);
         with_default(subscriber, || {

@@ -290,19 +290,4 @@ mod tests {
         let result = AccessLogWriter::start(&config(Path::new("/nonexistent/access.log"), 1.0));
         assert_eq!(result.unwrap_err().kind(), io::ErrorKind::NotFound);
     }
-
-    /// Printed, not asserted: the machine is shared. Run with `--ignored --nocapture`.
-    #[test]
-    #[ignore = "a measurement"]
-    fn cost_of_a_line() {
-        let mut out = Vec::with_capacity(1024);
-        let mut second = SecondText::default();
-        let start = std::time::Instant::now();
-        const LINES: u32 = 100_000;
-        for _ in 0..LINES {
-            out.clear();
-            line::write(&mut out, &mut second, LoggedPaths::Template, std::hint::black_box(&record()));
-        }
-        println!("{:?} a line", start.elapsed() / LINES);
-    }
 }

@@ -1,5 +1,7 @@
 //! The shapes of answers. Every error is JSON with one sentence: `{"error": "..."}`.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Response, StatusCode};
@@ -28,9 +30,8 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Answer {
             body.push(b'\n');
             bytes(status, JSON, body)
         }
-        Err(error) => {
-            error_json(StatusCode::INTERNAL_SERVER_ERROR, &format!("cannot encode the answer: {error}"))
-        }
+        // Only a map with keys that are no text fails; an empty 500 says enough.
+        Err(_) => bytes(StatusCode::INTERNAL_SERVER_ERROR, JSON, Bytes::new()),
     }
 }
 
@@ -38,18 +39,53 @@ pub(super) fn ok(value: &impl Serialize) -> Answer {
     json(StatusCode::OK, value)
 }
 
-pub(super) fn error_json(status: StatusCode, sentence: &str) -> Answer {
-    json(status, &serde_json::json!({ "error": sentence }))
+/// Why a request gets no proper answer: a status and one sentence for the operator.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    sentence: Cow<'static, str>,
+    allow: Option<&'static str>,
 }
 
-pub(super) fn method_not_allowed(allowed: &'static str) -> Answer {
-    let mut answer = error_json(StatusCode::METHOD_NOT_ALLOWED, &format!("this endpoint takes {allowed}"));
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
-    answer
+// === impl Refusal ===
+impl Refusal {
+    pub(super) fn new(status: StatusCode, sentence: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, sentence: sentence.into(), allow: None }
+    }
+
+    pub(super) fn bad_request(sentence: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, sentence)
+    }
+
+    pub(super) fn not_found(sentence: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, sentence)
+    }
+
+    pub(super) fn internal(sentence: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, sentence)
+    }
+
+    pub(super) fn unavailable(sentence: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, sentence)
+    }
+
+    /// `allowed` is the value of `Allow`.
+    pub(super) fn method(allowed: &'static str) -> Self {
+        let sentence = format!("this endpoint takes {allowed}");
+        Self { allow: Some(allowed), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, sentence) }
+    }
+
+    pub(super) fn into_answer(self) -> Answer {
+        let mut answer = json(self.status, &serde_json::json!({ "error": self.sentence }));
+        if let Some(allowed) = self.allow {
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        answer
+    }
 }
 
-pub(super) fn unauthorized(sentence: &str) -> Answer {
-    let mut answer = error_json(StatusCode::UNAUTHORIZED, sentence);
-    answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    answer
-}
+/// An answer, or why there is none.
+pub(super) type Handled = Result<Answer, Refusal>;

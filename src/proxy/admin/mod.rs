@@ -10,11 +10,15 @@
 //! counters and an [`Insight`].
 mod access;
 mod answer;
+mod body;
+mod command;
 mod config_view;
 mod handle;
 mod listener;
 mod node;
 mod query;
+mod question;
+mod read;
 mod route;
 mod state;
 mod status;

@@ -17,14 +17,10 @@ use crate::net::tls;
 use crate::proxy::guard::strip_response;
 use crate::proxy::snapshot::{ServerView, Snapshot};
 
-use super::answer::{Answer, error_json};
+use super::answer::{Answer, Handled, Refusal};
 
 /// Sends the request to the server and streams the answer back.
-pub(super) async fn pass(
-    snapshot: &Snapshot,
-    server: &ServerView,
-    request: Request<Incoming>,
-) -> Result<Answer, Answer> {
+pub(super) async fn pass(snapshot: &Snapshot, server: &ServerView, request: Request<Incoming>) -> Handled {
     let request = readdress(server, request)?;
     let stream = open(snapshot, server).await?;
     let (mut sender, connection) =
@@ -42,13 +38,13 @@ pub(super) async fn pass(
 }
 
 /// The rest of the path goes on byte for byte.
-fn readdress(server: &ServerView, request: Request<Incoming>) -> Result<Request<Incoming>, Answer> {
+fn readdress(server: &ServerView, request: Request<Incoming>) -> Result<Request<Incoming>, Refusal> {
     let (mut head, body) = request.into_parts();
     head.uri = pinned_uri(&head.uri, &server.name)
-        .ok_or_else(|| error_json(StatusCode::BAD_REQUEST, "the path after /node/{name} is not a path"))?;
+        .ok_or_else(|| Refusal::bad_request("the path after /node/{name} is not a path"))?;
     own_headers_out(&mut head.headers);
     let host = HeaderValue::from_str(&authority(server))
-        .map_err(|_| error_json(StatusCode::BAD_GATEWAY, "the server's address is not a host name"))?;
+        .map_err(|_| Refusal::new(StatusCode::BAD_GATEWAY, "the server's address is not a host name"))?;
     head.headers.insert(HOST, host);
     Ok(Request::from_parts(head, body))
 }
@@ -75,7 +71,7 @@ fn authority(server: &ServerView) -> String {
     format!("{}:{}", address.host, address.port)
 }
 
-async fn open(snapshot: &Snapshot, server: &ServerView) -> Result<Stream, Answer> {
+async fn open(snapshot: &Snapshot, server: &ServerView) -> Result<Stream, Refusal> {
     let target = target(snapshot, server).map_err(|error| bad_gateway(server, &error))?;
     connect(&target).await.map_err(|error| bad_gateway(server, &error))
 }
@@ -94,6 +90,6 @@ fn target(snapshot: &Snapshot, server: &ServerView) -> Result<Target, tls::TlsEr
     Ok(Target { host: address.host.clone(), port: address.port, tls, connect_timeout })
 }
 
-fn bad_gateway(server: &ServerView, error: &dyn std::error::Error) -> Answer {
-    error_json(StatusCode::BAD_GATEWAY, &format!("server {}: {error}", server.name))
+fn bad_gateway(server: &ServerView, error: &dyn std::error::Error) -> Refusal {
+    Refusal::new(StatusCode::BAD_GATEWAY, format!("server {}: {error}", server.name))
 }

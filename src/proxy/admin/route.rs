@@ -143,12 +143,13 @@ impl<'a> Endpoint<'a> {
 
     /// Reading is a viewer's, changing and the nodes themselves an operator's. Explaining changes nothing.
     pub(super) fn needs(self, method: &Method) -> Needs {
-        match self {
-            Self::Live | Self::Ready => Needs::Nobody,
-            Self::Node(_) => Needs::Level(AdminLevel::Operator),
-            Self::Explain => Needs::Level(AdminLevel::Viewer),
-            _ if matches!(*method, Method::GET | Method::HEAD) => Needs::Level(AdminLevel::Viewer),
-            _ => Needs::Level(AdminLevel::Operator),
+        let reads = matches!(*method, Method::GET | Method::HEAD);
+        if matches!(self, Self::Live | Self::Ready) {
+            Needs::Nobody
+        } else if matches!(self, Self::Explain) || (reads && !matches!(self, Self::Node(_))) {
+            Needs::Level(AdminLevel::Viewer)
+        } else {
+            Needs::Level(AdminLevel::Operator)
         }
     }
 }
