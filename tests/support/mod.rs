@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Looks every 10 ms until `holds`; panics with `what` after [`PATIENCE`].
-pub async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let begin = Instant::now();
     while !holds().await {
         assert!(begin.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
