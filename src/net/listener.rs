@@ -64,6 +64,24 @@ pub fn bind(address: &Address, workers: usize) -> Result<Vec<Bound>, BindError> 
     bound.map_err(|source| BindError { address: address.clone(), source })
 }
 
+/// The same listening socket once per worker, where the address cannot be bound twice (unix sockets).
+///
+/// # Errors
+/// Out of file descriptors.
+pub fn share(sockets: Vec<Bound>, workers: usize) -> io::Result<Vec<Bound>> {
+    let mut shared = Vec::with_capacity(workers);
+    for socket in sockets {
+        while shared.len() + 1 < workers {
+            shared.push(match &socket {
+                Bound::Tcp(listener) => Bound::Tcp(listener.try_clone()?),
+                Bound::Unix(listener) => Bound::Unix(listener.try_clone()?),
+            });
+        }
+        shared.push(socket);
+    }
+    Ok(shared)
+}
+
 /// `SO_REUSEPORT` would also let a second proxy share the port unnoticed, so the first bind of an address checks
 /// that nobody listens there: see [`is_free`].
 fn bind_tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {

@@ -298,11 +298,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 }
 
-/// A hyper connection that can be told to finish.
-pub trait HttpConnection: Future + Unpin {
-    fn finish(self: Pin<&mut Self>);
-}
-
 /// How a driven connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
@@ -311,20 +306,37 @@ pub enum Ended {
     Cut,
 }
 
-/// Drives a connection until it ends or is cut.
-pub async fn drive<C: HttpConnection>(connection: &mut C, state: &ConnectionState) -> Ended {
+/// Drives a connection until it ends or is cut; `finish` is called once when it is told to finish.
+pub async fn drive<C: Future + Unpin>(
+    connection: &mut C,
+    state: &ConnectionState,
+    finish: impl Fn(Pin<&mut C>),
+) -> Ended {
     let mut finishing = false;
     std::future::poll_fn(|cx| {
         match state.command() {
             Command::Cut => return Poll::Ready(Ended::Cut),
             Command::Finish if !finishing => {
                 finishing = true;
-                Pin::new(&mut *connection).finish();
+                finish(Pin::new(&mut *connection));
             }
             Command::Finish | Command::None => {}
         }
         state.listen(cx);
         Pin::new(&mut *connection).poll(cx).map(|_| Ended::Closed)
+    })
+    .await
+}
+
+/// Runs `work` unless the connection is cut first; then `None`.
+pub async fn until_cut<F: Future>(state: &ConnectionState, work: F) -> Option<F::Output> {
+    let mut work = std::pin::pin!(work);
+    std::future::poll_fn(|cx| {
+        if state.command() == Command::Cut {
+            return Poll::Ready(None);
+        }
+        state.listen(cx);
+        work.as_mut().poll(cx).map(Some)
     })
     .await
 }

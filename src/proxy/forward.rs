@@ -1,1 +1,287 @@
-//! forward
+//! One attempt: dress the request for the server, send it, read what came back. Whether to try again is `retry`'s
+//! word and `service`'s deed.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, UPGRADE};
+use http::{Method, Uri};
+
+use crate::api::classify::Class;
+use crate::api::header::{X_VAULT_INCONSISTENT, X_VAULT_INDEX};
+use crate::net::body::{RequestBody, RequestBodyError, StreamBody};
+use crate::net::client::ConnectError;
+use crate::net::codec::Garbage;
+use crate::net::pool::{PoolError, Reuse};
+use crate::net::upstream::{Answer, ExchangeError, RequestHead, exchange};
+
+use super::attempts::{Fate, Terms};
+use super::error::Refusal;
+use super::metrics::label::{ConnectResult, OverflowKind};
+use super::retry::Ended;
+use super::snapshot::{Dialect, ServerView};
+use super::worker::{Upstream, Worker};
+
+/// Headers a request to a standby may carry in its two index lines.
+const AWAIT_STATE: HeaderValue = HeaderValue::from_static("await-state");
+const FORWARD_ACTIVE_NODE: HeaderValue = HeaderValue::from_static("forward-active-node");
+
+/// A client's request, guarded and ready to be sent any number of times (or once, with a streamed body).
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) headers: HeaderMap,
+    pub(super) body: OutgoingBody,
+    pub(super) class: Class,
+    /// What the client itself said about indexes, put back for the active node.
+    client_index: Option<HeaderValue>,
+    client_inconsistent: Vec<HeaderValue>,
+    upgrade: Option<HeaderValue>,
+}
+
+/// The body, and whether it is still there.
+#[derive(Debug)]
+pub(super) enum OutgoingBody {
+    Empty,
+    Kept(Bytes),
+    Once(Option<Box<StreamBody>>),
+}
+
+/// How an attempt went.
+#[derive(Debug)]
+pub(super) enum Attempted {
+    Answered(Box<Answer>),
+    Ended(Ended),
+    /// The client's own fault, or gone: nothing to try again.
+    Refused(Refusal),
+}
+
+/// Which index lines a standby gets.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Verify<'a> {
+    /// The cluster the floor belongs to.
+    pub(super) cluster: &'a str,
+    /// 0: nothing to verify.
+    pub(super) floor: u64,
+}
+
+// === impl Outgoing ===
+
+impl Outgoing {
+    pub(super) fn new(
+        method: Method,
+        uri: Uri,
+        mut headers: HeaderMap,
+        body: RequestBody,
+        class: Class,
+        upgrade: Option<HeaderValue>,
+    ) -> Self {
+        headers.remove(CONTENT_LENGTH);
+        headers.remove(http::header::HOST);
+        let client_index = headers.get(X_VAULT_INDEX).cloned();
+        let client_inconsistent = headers.get_all(X_VAULT_INCONSISTENT).iter().cloned().collect();
+        let body = match body {
+            RequestBody::Empty => OutgoingBody::Empty,
+            RequestBody::Full(bytes) => OutgoingBody::Kept(bytes),
+            RequestBody::Stream(stream) => OutgoingBody::Once(Some(stream)),
+        };
+        Self { method, uri, headers, body, class, client_index, client_inconsistent, upgrade }
+    }
+
+    /// The request can be sent again.
+    pub(super) fn is_replayable(&self) -> bool {
+        !matches!(self.body, OutgoingBody::Once(None))
+    }
+
+    /// Nothing of the client's own says how fresh an answer must be.
+    pub(super) fn client_index(&self) -> Option<&HeaderValue> {
+        self.client_index.as_ref()
+    }
+
+    pub(super) fn body_bytes(&self) -> u64 {
+        match &self.body {
+            OutgoingBody::Kept(bytes) => bytes.len() as u64,
+            OutgoingBody::Once(Some(stream)) => stream.length.unwrap_or(0),
+            OutgoingBody::Empty | OutgoingBody::Once(None) => 0,
+        }
+    }
+
+    fn take_body(&mut self) -> RequestBody {
+        match &mut self.body {
+            OutgoingBody::Empty => RequestBody::Empty,
+            OutgoingBody::Kept(bytes) => RequestBody::Full(bytes.clone()),
+            OutgoingBody::Once(stream) => stream.take().map_or(RequestBody::Empty, RequestBody::Stream),
+        }
+    }
+
+    /// For the active node: exactly what the client said, which the active node never has to wait for.
+    pub(super) fn dress_for_active(&mut self) {
+        match &self.client_index {
+            Some(index) => drop(self.headers.insert(X_VAULT_INDEX, index.clone())),
+            None => drop(self.headers.remove(X_VAULT_INDEX)),
+        }
+        self.put_inconsistent(None);
+        self.dress_upgrade();
+    }
+
+    /// For a standby: the floor, so that the server itself verifies, and what to do when it is not there yet.
+    /// The two words must be separate lines (vault-semantics §5.2).
+    pub(super) fn dress_for_standby(&mut self, worker: &Worker, server: &ServerView, verify: Verify<'_>) {
+        let speaks = server.dialect == Dialect::OpenBao && verify.floor > 0;
+        let index = speaks.then(|| worker.index_header(verify.cluster, verify.floor)).flatten();
+        match index {
+            Some(index) => {
+                self.headers.insert(X_VAULT_INDEX, index);
+                self.put_inconsistent(Some([AWAIT_STATE, FORWARD_ACTIVE_NODE]));
+                self.dress_upgrade();
+            }
+            None => self.dress_for_active(),
+        }
+    }
+
+    /// The client's own words win over ours.
+    fn put_inconsistent(&mut self, ours: Option<[HeaderValue; 2]>) {
+        if self.client_inconsistent.is_empty() {
+            self.headers.remove(X_VAULT_INCONSISTENT);
+            for word in ours.into_iter().flatten() {
+                self.headers.append(X_VAULT_INCONSISTENT, word);
+            }
+        }
+    }
+
+    fn dress_upgrade(&mut self) {
+        if let Some(upgrade) = &self.upgrade {
+            self.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            self.headers.insert(UPGRADE, upgrade.clone());
+        }
+    }
+}
+
+/// Counts an attempt as in flight for as long as it is.
+struct InFlight<'a> {
+    worker: &'a Worker,
+    upstream: &'a Upstream,
+}
+
+impl<'a> InFlight<'a> {
+    fn new(worker: &'a Worker, upstream: &'a Upstream) -> Self {
+        upstream.in_flight.set(upstream.in_flight.get() + 1);
+        worker.metrics.in_flight_started(upstream.slot);
+        Self { worker, upstream }
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.upstream.in_flight.set(self.upstream.in_flight.get() - 1);
+        self.worker.metrics.in_flight_ended(self.upstream.slot);
+    }
+}
+
+/// Sends the request to one server and reads the head of its answer (and a small body).
+pub(super) async fn attempt(
+    worker: &Worker,
+    upstream: &Rc<Upstream>,
+    outgoing: &mut Outgoing,
+    terms: Terms,
+    reuse: Reuse,
+) -> Attempted {
+    let started = Instant::now();
+    let _in_flight = InFlight::new(worker, upstream);
+    let sent = Cell::new(false);
+    let body = outgoing.take_body();
+    let target = outgoing.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    let exchanged = worker.attempts.run(terms, async {
+        let lease = upstream.pool.acquire(reuse, started).await.map_err(Failed::Pool)?;
+        count_connect(worker, upstream, lease.reused);
+        let head = RequestHead {
+            method: &outgoing.method,
+            path_and_query: target,
+            host: upstream.host.as_bytes(),
+            headers: &outgoing.headers,
+        };
+        exchange(lease, head, body, &sent).await.map_err(Failed::Exchange)
+    });
+    match exchanged.await {
+        Ok(Ok(answer)) => {
+            let took = started.elapsed();
+            worker.metrics.upstream_answered(upstream.slot, outgoing.class, took);
+            note_time(upstream, u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+            Attempted::Answered(Box::new(answer))
+        }
+        Ok(Err(failed)) => ended(worker, upstream, &failed, sent.get()),
+        Err(Fate::TimedOut) => Attempted::Ended(Ended::TimedOut { sent: sent.get() }),
+        Err(Fate::ServerLost) => Attempted::Ended(Ended::Broken { sent: sent.get() }),
+    }
+}
+
+enum Failed {
+    Pool(PoolError),
+    Exchange(ExchangeError),
+}
+
+fn count_connect(worker: &Worker, upstream: &Upstream, reused: bool) {
+    if reused {
+        worker.metrics.upstream_reused(upstream.slot);
+    } else {
+        worker.metrics.upstream_connect(upstream.slot, ConnectResult::Ok);
+    }
+}
+
+fn ended(worker: &Worker, upstream: &Upstream, failed: &Failed, sent: bool) -> Attempted {
+    match failed {
+        Failed::Pool(PoolError::Overflow) => {
+            worker.metrics.overflow(upstream.slot, OverflowKind::Pending);
+            Attempted::Ended(Ended::Overflow)
+        }
+        Failed::Pool(PoolError::Connect(error)) => {
+            worker.metrics.upstream_connect(upstream.slot, connect_result(error));
+            tracing::debug!(%error, server = ?upstream.name, "connect failed");
+            Attempted::Ended(Ended::Connect)
+        }
+        Failed::Exchange(ExchangeError::Broken(_)) => Attempted::Ended(Ended::Broken { sent }),
+        Failed::Exchange(ExchangeError::Garbage(kind)) => {
+            garbage(worker, upstream, *kind);
+            Attempted::Ended(Ended::Garbage)
+        }
+        Failed::Exchange(ExchangeError::RequestBody(RequestBodyError::TooLarge)) => {
+            Attempted::Refused(Refusal::BodyTooLarge)
+        }
+        Failed::Exchange(ExchangeError::RequestBody(RequestBodyError::Aborted)) => {
+            Attempted::Refused(Refusal::BodyAborted)
+        }
+    }
+}
+
+fn garbage(worker: &Worker, upstream: &Upstream, kind: Garbage) {
+    let server = upstream.name.to_str().unwrap_or_default();
+    tracing::warn!(server, error = %kind, "a server's answer could not be understood");
+    worker.shared.malformed.record(
+        super::decisions::BadSide::Server,
+        server,
+        &kind.to_string(),
+        b"",
+        super::service::unix_ms(),
+    );
+}
+
+fn connect_result(error: &ConnectError) -> ConnectResult {
+    match error {
+        ConnectError::Timeout => ConnectResult::Timeout,
+        ConnectError::Tls(_) => ConnectResult::Tls,
+        ConnectError::Tcp(source) if source.kind() == std::io::ErrorKind::ConnectionRefused => {
+            ConnectResult::Refused
+        }
+        ConnectError::Tcp(_) | ConnectError::Resolve(_) => ConnectResult::Other,
+    }
+}
+
+/// Peak-EWMA: a slower answer counts at once, faster ones only bit by bit.
+fn note_time(upstream: &Upstream, took_us: u64) {
+    let known = upstream.ewma_us.get();
+    let next = if took_us >= known { took_us } else { known - (known - took_us) / 8 };
+    upstream.ewma_us.set(next);
+}

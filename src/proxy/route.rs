@@ -9,7 +9,7 @@ use crate::config::proxy::{Balance, ConsistencyMode, OnStale, UnknownTo};
 
 use super::affinity::Floor;
 use super::balance::{Candidate, Candidates, Load, Spread, choose};
-use super::snapshot::{Dialect, ServerId, ServerView, Snapshot};
+use super::snapshot::{Dialect, Role, ServerId, ServerView, Snapshot};
 
 /// What the request needs after rules, learning and headers had their word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum Wants {
     /// A read-serving standby at or past the floor.
     Fresh,
     Active,
+    /// The state of the cluster: the active node, else whoever can be reached, sealed or not.
+    Status,
 }
 
 /// One routing question.
@@ -77,6 +79,7 @@ pub fn route(
     match ask.wants {
         Wants::Active => to_active(snapshot, FloorOutcome::NoFloor, false),
         Wants::Any => any(snapshot, ask, load, rng),
+        Wants::Status => status(snapshot, ask),
         Wants::Fresh if ask.mode == ConsistencyMode::Strong => {
             to_active(snapshot, FloorOutcome::ToActive, false)
         }
@@ -130,6 +133,23 @@ fn any(snapshot: &Snapshot, ask: &Ask, load: impl Fn(ServerId) -> Load, rng: &mu
     }
     match choose(candidates, spread(snapshot, ask.now), ask.turn, rng) {
         Some(server) => Route::To { server, floor: FloorOutcome::NoFloor, unneeded_active: false },
+        None => Route::Nobody,
+    }
+}
+
+fn status(snapshot: &Snapshot, ask: &Ask) -> Route {
+    let untried = |server: &&ServerView| !was_tried(ask, server.id);
+    let active = snapshot.active_server().filter(untried);
+    let usable = || snapshot.servers.iter().filter(untried).find(|server| server.usable);
+    let reachable = || {
+        snapshot
+            .servers
+            .iter()
+            .filter(untried)
+            .find(|server| !matches!(server.role, Role::Unreachable | Role::Foreign | Role::Unknown))
+    };
+    match active.or_else(usable).or_else(reachable) {
+        Some(server) => Route::To { server: server.id, floor: FloorOutcome::NoFloor, unneeded_active: false },
         None => Route::Nobody,
     }
 }

@@ -281,6 +281,11 @@ impl WorkerMetrics {
         self.cells.connections.sub([server_row(server), state.index()]);
     }
 
+    /// Connections of this worker in this state now: counted by its sweeper, not per request.
+    pub fn set_upstream_connections(&self, server: ServerSlot, state: ConnectionState, now: u64) {
+        self.cells.connections.set([server_row(server), state.index()], now);
+    }
+
     /// A bound of this server turned a request away.
     pub fn overflow(&self, server: ServerSlot, kind: OverflowKind) {
         self.cells.overflow.add([server_row(server), kind.index()]);

@@ -1,0 +1,532 @@
+//! From a verdict to an answer: choose a server, try, read what came back, and go on until there is an answer or a
+//! reason to stop. Every decision in here is another file's: `route`, `answer`, `retry`. This one keeps the tally.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use http::Response;
+use http::header::{HeaderValue, LOCATION};
+
+use crate::api::classify::Class;
+use crate::api::header::{X_UNDERSTUDY_REASON, X_UNDERSTUDY_ROLE, X_UNDERSTUDY_SERVED_BY};
+use crate::config::proxy::RetryOn;
+use crate::net::body::AnswerBody;
+use crate::net::pool::Reuse;
+use crate::net::upstream::Answer;
+
+use super::affinity::{Floor, SessionKey};
+use super::answer::{self, Asked as AskedOf, Reading, answered_itself, leader_hint};
+use super::attempts::Terms;
+use super::error::{Refusal, mark_in_doubt};
+use super::finish::Record;
+use super::forward::{Attempted, Outgoing, Verify, attempt};
+use super::guard::strip_response;
+use super::hold::Hold;
+use super::metrics::label::{ConsistencyOutcome, PredictionOutcome, RetryReason};
+use super::observation::{FailureKind, Observation};
+use super::observe;
+use super::retry::{self, Ended, Verdict as Next};
+use super::route::{Ask, FloorOutcome, Route, Wants, route};
+use super::snapshot::{Role, ServerId, ServerView, Snapshot};
+use super::tunnel::{self, OnUpgrade};
+use super::verdict::{Destination, Verdict};
+use super::worker::{Upstream, View, Worker};
+
+/// What the service found out before the first attempt.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) verdict: Verdict,
+    pub(super) session: Option<SessionKey>,
+    pub(super) floor: Floor,
+    pub(super) upgrading: Option<OnUpgrade>,
+}
+
+/// The tally of one request.
+struct Pursuit<'a> {
+    worker: &'a Rc<Worker>,
+    outgoing: Outgoing,
+    asked: Asked,
+    record: &'a mut Record,
+    wants: Wants,
+    floor: Floor,
+    tried: u16,
+    left: u32,
+    /// A leader hint to follow next.
+    forced: Option<ServerId>,
+    hold: Hold,
+    waited_for_index: bool,
+    retrying: bool,
+}
+
+/// The server of the next attempt and how its floor was met.
+struct Chosen {
+    view: Rc<View>,
+    server: ServerId,
+    floor: FloorOutcome,
+    unneeded_active: bool,
+}
+
+/// Follows the request to its end.
+///
+/// # Errors
+/// No server answered it; the refusal says whether it may have been executed.
+pub(super) async fn pursue(
+    worker: &Rc<Worker>,
+    outgoing: Outgoing,
+    asked: Asked,
+    record: &mut Record,
+) -> Result<Response<AnswerBody>, Refusal> {
+    let view = worker.view();
+    let wants = match asked.verdict.destination {
+        Destination::Servers(wants) => wants,
+        Destination::Cluster => Wants::Status,
+        Destination::Deny { .. } => Wants::Active,
+    };
+    let (floor, wants) = observe::with_client_index(worker, &view.snapshot, &outgoing, asked.floor, wants);
+    let left = view.snapshot.config.retry.attempts;
+    drop(view);
+    let mut pursuit = Pursuit {
+        worker,
+        outgoing,
+        asked,
+        record,
+        wants,
+        floor,
+        tried: 0,
+        left,
+        forced: None,
+        hold: Hold::default(),
+        waited_for_index: false,
+        retrying: false,
+    };
+    loop {
+        if let Some(answer) = pursuit.step().await? {
+            return Ok(answer);
+        }
+    }
+}
+
+impl Drop for Pursuit<'_> {
+    fn drop(&mut self) {
+        if self.retrying {
+            self.worker.retries.set(self.worker.retries.get() - 1);
+        }
+    }
+}
+
+// === impl Pursuit ===
+
+impl Pursuit<'_> {
+    /// One attempt, or one wait. `None`: go round again.
+    async fn step(&mut self) -> Result<Option<Response<AnswerBody>>, Refusal> {
+        let Some(chosen) = self.choose().await? else { return Ok(None) };
+        let view = Rc::clone(&chosen.view);
+        let (Some(server), Some(upstream)) =
+            (view.snapshot.server(chosen.server), view.upstreams.get(chosen.server.index()))
+        else {
+            return Err(Refusal::NoServer);
+        };
+        let asked_of = asked_of(&view.snapshot, server.id);
+        self.dress(&view.snapshot, server, asked_of);
+        self.record.asked(server, asked_of);
+        let terms = self.terms(server.id);
+        let reuse = if self.outgoing.class == Class::Read { Reuse::Any } else { Reuse::FreshOnly };
+        let began = Instant::now();
+        let attempted = attempt(self.worker, upstream, &mut self.outgoing, terms, reuse).await;
+        self.record.upstream += began.elapsed();
+        match attempted {
+            Attempted::Refused(refusal) => Err(refusal),
+            Attempted::Ended(ended) => self.ended(ended, &chosen, None).await,
+            Attempted::Answered(answer) => self.read(*answer, &chosen, server, upstream, asked_of).await,
+        }
+    }
+
+    // --- before the attempt ---
+
+    async fn choose(&mut self) -> Result<Option<Chosen>, Refusal> {
+        let view = self.worker.view();
+        if let Some(server) = self.forced.take() {
+            let floor = FloorOutcome::NoFloor;
+            return Ok(Some(Chosen { view, server, floor, unneeded_active: false }));
+        }
+        let turn = self.worker.turn.get();
+        self.worker.turn.set(turn.wrapping_add(1));
+        let ask = Ask {
+            wants: self.wants,
+            mode: self.asked.verdict.mode,
+            floor: self.floor,
+            tried: self.tried,
+            now: self.record.started,
+            turn,
+        };
+        let routed = {
+            let mut rng = self.worker.rng.borrow_mut();
+            route(&view.snapshot, &ask, |id| view.load(id), &mut rng)
+        };
+        match routed {
+            Route::To { server, floor, unneeded_active } => {
+                Ok(Some(Chosen { view, server, floor, unneeded_active }))
+            }
+            Route::Wait { for_at_most } => self.wait_for_index(&view, for_at_most).await,
+            Route::Hold => self.hold(&view).await,
+            Route::Stale => {
+                self.worker.metrics.consistency(self.asked.verdict.mode, ConsistencyOutcome::Rejected);
+                Err(Refusal::Stale)
+            }
+            Route::Nobody => self.hold(&view).await.map_err(|_| Refusal::NoServer),
+        }
+    }
+
+    /// For servers that cannot wait themselves: watch the known index, then ask again (the active the second time).
+    async fn wait_for_index(&mut self, view: &View, limit: Duration) -> Result<Option<Chosen>, Refusal> {
+        if std::mem::replace(&mut self.waited_for_index, true) {
+            self.worker.metrics.consistency(self.asked.verdict.mode, ConsistencyOutcome::Timeout);
+            self.wants = Wants::Active;
+            return Ok(None);
+        }
+        self.worker.observe(Observation::IndexWanted { index: self.floor.index });
+        let began = Instant::now();
+        observe::until_reached(&view.snapshot, self.floor, limit).await;
+        self.worker.metrics.consistency_waited(self.asked.verdict.mode, began.elapsed());
+        Ok(None)
+    }
+
+    async fn hold(&mut self, view: &View) -> Result<Option<Chosen>, Refusal> {
+        self.worker.observe(Observation::LeaderWanted);
+        self.hold.wait(self.worker, &view.snapshot.config).await?;
+        Ok(None)
+    }
+
+    fn dress(&mut self, snapshot: &Snapshot, server: &ServerView, asked_of: AskedOf) {
+        match (asked_of, &snapshot.cluster_id) {
+            (AskedOf::Standby, Some(cluster)) if self.wants == Wants::Fresh => {
+                let verify = Verify { cluster, floor: self.floor.index };
+                self.outgoing.dress_for_standby(self.worker, server, verify);
+            }
+            (AskedOf::Standby | AskedOf::Active, _) => self.outgoing.dress_for_active(),
+        }
+    }
+
+    /// The request's whole time, and for a read that can go elsewhere the time of one try.
+    fn terms(&self, server: ServerId) -> Terms {
+        let movable = self.is_idempotent() && self.outgoing.is_replayable();
+        let retry = &self.worker.view().snapshot.config.retry;
+        let deadline = self.asked.verdict.timeout.map(|timeout| {
+            let whole = self.record.started + timeout;
+            if movable && self.left > 0 { whole.min(Instant::now() + retry.per_try_timeout) } else { whole }
+        });
+        let deadline_ms = deadline.map_or(u64::MAX, |at| self.worker.shared.sessions.ms(at));
+        Terms { deadline_ms, server, movable }
+    }
+
+    fn is_idempotent(&self) -> bool {
+        self.outgoing.class == Class::Read && self.asked.verdict.traits.idempotent
+    }
+
+    // --- after the attempt ---
+
+    async fn read(
+        &mut self,
+        answer: Answer,
+        chosen: &Chosen,
+        server: &ServerView,
+        upstream: &Upstream,
+        asked_of: AskedOf,
+    ) -> Result<Option<Response<AnswerBody>>, Refusal> {
+        let reading = match answer::read(&answer, asked_of) {
+            Reading::Final if self.is_behind(&answer, chosen, server, asked_of) => {
+                Reading::Not(Ended::StaleIndex)
+            }
+            reading => reading,
+        };
+        match reading {
+            Reading::Not(ended) => self.ended(ended, chosen, Some(answer)).await,
+            Reading::Final => self.accept(answer, chosen, server, upstream, asked_of).map(Some),
+            Reading::InDoubt => {
+                let mut answer = answer;
+                if self.outgoing.class != Class::Read {
+                    mark_in_doubt(&mut answer.headers);
+                    self.record.in_doubt = true;
+                    self.worker.metrics.in_doubt(upstream.slot);
+                }
+                self.worker.observe(Observation::NotLeader { server: server.id, leader_hint: None });
+                self.accept(answer, chosen, server, upstream, asked_of).map(Some)
+            }
+        }
+    }
+
+    /// The proxy's own check of a standby's answer: an index below the floor is not believed, whatever was sent.
+    fn is_behind(&self, answer: &Answer, chosen: &Chosen, server: &ServerView, asked_of: AskedOf) -> bool {
+        if asked_of == AskedOf::Active || self.floor.index == 0 || self.wants != Wants::Fresh {
+            return false;
+        }
+        let index = observe::index_of(self.worker, &chosen.view.snapshot, &answer.headers);
+        index.map_or_else(
+            || {
+                !observe::verified_by_server(server, &self.outgoing)
+                    && !super::route::satisfies(server, self.floor)
+            },
+            |index| index.value < self.floor.index,
+        )
+    }
+
+    async fn ended(
+        &mut self,
+        ended: Ended,
+        chosen: &Chosen,
+        answer: Option<Answer>,
+    ) -> Result<Option<Response<AnswerBody>>, Refusal> {
+        let server = chosen.server;
+        self.tell(ended, server, answer.as_ref());
+        let view = self.worker.view();
+        let settings = &view.snapshot.config.retry;
+        let request = retry::Request {
+            idempotent: self.is_idempotent(),
+            replayable: self.outgoing.is_replayable(),
+            left: self.left,
+            budget: self.retrying
+                || retry::budget_allows(settings, self.worker.retries.get(), self.worker.requests.get()),
+        };
+        if !request.budget {
+            self.worker.metrics.retry_budget_exhausted();
+        }
+        match retry::decide(ended, request, settings) {
+            // A write has nowhere else to go: it waits for the active node instead of using up its attempts.
+            Next::Again(RetryOn::ConnectFailure) if self.wants == Wants::Active => {
+                self.record.retried(RetryReason::Connect);
+                self.hold(&view).await.map_err(|_| Refusal::NotSent)?;
+                Ok(None)
+            }
+            Next::Again(reason) => {
+                self.again(reason, server);
+                Ok(None)
+            }
+            Next::AwaitLeader => self.await_leader(server, answer.as_ref(), &view).await,
+            Next::AskActive if self.wants != Wants::Active => {
+                self.record.retried(RetryReason::StaleIndex);
+                self.record.consistency = Some(ConsistencyOutcome::ToActive);
+                self.wants = Wants::Active;
+                Ok(None)
+            }
+            Next::PassOn | Next::AskActive => self.pass_on(answer, chosen).map(Some),
+            Next::GiveUp => Err(give_up(ended)),
+            Next::InDoubt => {
+                self.record.in_doubt = true;
+                if let Some(upstream) = view.upstreams.get(server.index()) {
+                    self.worker.metrics.in_doubt(upstream.slot);
+                }
+                let late = matches!(ended, Ended::TimedOut { .. });
+                Err(if late { Refusal::InDoubtTimeout } else { Refusal::InDoubt })
+            }
+        }
+    }
+
+    fn tell(&self, ended: Ended, server: ServerId, answer: Option<&Answer>) {
+        let observation = match ended {
+            Ended::NotLeader => {
+                let hint = answer.and_then(|answer| leader_hint(&answer.headers)).map(Into::into);
+                Observation::NotLeader { server, leader_hint: hint }
+            }
+            Ended::StaleIndex | Ended::Overflow => return,
+            Ended::Connect => Observation::Failure { server, kind: FailureKind::Connect },
+            Ended::Broken { .. } => Observation::Failure { server, kind: FailureKind::Reset },
+            Ended::TimedOut { .. } => Observation::Failure { server, kind: FailureKind::Timeout },
+            Ended::Garbage => Observation::Failure { server, kind: FailureKind::Garbage },
+            Ended::Gateway => Observation::Failure { server, kind: FailureKind::Gateway },
+        };
+        self.worker.observe(observation);
+    }
+
+    fn again(&mut self, reason: RetryOn, server: ServerId) {
+        if !self.retrying {
+            self.retrying = true;
+            self.worker.retries.set(self.worker.retries.get() + 1);
+        }
+        self.left = self.left.saturating_sub(1);
+        self.tried |= 1 << (server.0 & 15);
+        self.record.retried(retry_reason(reason));
+    }
+
+    /// It did not run. Follow the hint when it names a server of ours, else wait until somebody leads.
+    async fn await_leader(
+        &mut self,
+        asked: ServerId,
+        answer: Option<&Answer>,
+        view: &View,
+    ) -> Result<Option<Response<AnswerBody>>, Refusal> {
+        self.record.retried(RetryReason::NotLeader);
+        if self.outgoing.class == Class::Read && self.wants == Wants::Fresh {
+            self.record.prediction = Some(PredictionOutcome::Redirected);
+        }
+        self.wants = if self.wants == Wants::Any { Wants::Any } else { Wants::Active };
+        self.tried |= 1 << (asked.0 & 15);
+        let hinted = answer
+            .and_then(|answer| leader_hint(&answer.headers))
+            .and_then(|hint| observe::server_at(&view.snapshot, &hint))
+            .filter(|hinted| *hinted != asked && self.hold.follows_hint());
+        match hinted {
+            Some(server) => self.forced = Some(server),
+            None if view.snapshot.active.is_some_and(|active| active != asked)
+                && self.hold.follows_hint() => {}
+            None => drop(self.hold(view).await?),
+        }
+        Ok(None)
+    }
+
+    // --- the end ---
+
+    fn pass_on(&mut self, answer: Option<Answer>, chosen: &Chosen) -> Result<Response<AnswerBody>, Refusal> {
+        let view = Rc::clone(&chosen.view);
+        match (answer, view.snapshot.server(chosen.server), view.upstreams.get(chosen.server.index())) {
+            (Some(answer), Some(server), Some(upstream)) => {
+                let asked_of = asked_of(&view.snapshot, server.id);
+                self.accept(answer, chosen, server, upstream, asked_of)
+            }
+            _ => Err(Refusal::BadAnswer),
+        }
+    }
+
+    /// Takes the answer: what it teaches is noted, what must not leave is taken off.
+    fn accept(
+        &mut self,
+        answer: Answer,
+        chosen: &Chosen,
+        server: &ServerView,
+        upstream: &Upstream,
+        asked_of: AskedOf,
+    ) -> Result<Response<AnswerBody>, Refusal> {
+        let itself = answered_itself(&answer.headers, server);
+        let snapshot = &chosen.view.snapshot;
+        self.note(&answer, chosen, server, asked_of, itself);
+        let Answer { status, mut headers, body, early, tunnel } = answer;
+        if let Some(tunnel) = tunnel {
+            let upgrading = self.asked.upgrading.take().ok_or(Refusal::BadAnswer)?;
+            return Ok(tunnel::switch(self.worker, upgrading, tunnel, headers, self.record));
+        }
+        strip_response(&mut headers);
+        localise(&mut headers, snapshot);
+        if self.record.answer_headers {
+            headers.insert(X_UNDERSTUDY_SERVED_BY, upstream.name.clone());
+            headers.insert(X_UNDERSTUDY_ROLE, HeaderValue::from_static(role_word(asked_of, server.role)));
+            headers.insert(X_UNDERSTUDY_REASON, HeaderValue::from_static(self.asked.verdict.reason));
+        }
+        self.record.close |= early;
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        Ok(response)
+    }
+
+    fn note(
+        &mut self,
+        answer: &Answer,
+        chosen: &Chosen,
+        server: &ServerView,
+        asked_of: AskedOf,
+        itself: Option<bool>,
+    ) {
+        let mode = self.asked.verdict.mode;
+        if self.wants == Wants::Fresh || self.record.consistency.is_some() {
+            let outcome = self.record.consistency.unwrap_or(consistency(chosen.floor));
+            self.record.consistency = Some(outcome);
+            self.worker.metrics.consistency(mode, outcome);
+            if matches!(
+                outcome,
+                ConsistencyOutcome::ToActive | ConsistencyOutcome::OtherStandby | ConsistencyOutcome::Waited
+            ) {
+                self.worker.observe(Observation::IndexWanted { index: self.floor.index });
+            }
+        }
+        let prediction = self.record.prediction.unwrap_or(predicted(asked_of, chosen, itself));
+        self.record.prediction = Some(prediction);
+        self.worker.metrics.prediction(self.outgoing.class, prediction);
+        observe::learn(
+            self.worker,
+            &chosen.view.snapshot,
+            answer,
+            server,
+            &observe::Seen {
+                outgoing: &self.outgoing,
+                verdict: &self.asked.verdict,
+                session: self.asked.session,
+                floor: self.floor,
+                asked_of,
+                itself,
+                now: self.record.started,
+            },
+        );
+    }
+}
+
+fn asked_of(snapshot: &Snapshot, server: ServerId) -> AskedOf {
+    if snapshot.active == Some(server) { AskedOf::Active } else { AskedOf::Standby }
+}
+
+fn predicted(asked_of: AskedOf, chosen: &Chosen, itself: Option<bool>) -> PredictionOutcome {
+    match (asked_of, itself) {
+        (AskedOf::Active, _) if chosen.unneeded_active => PredictionOutcome::UnneededActive,
+        (AskedOf::Active, _) | (AskedOf::Standby, Some(true)) => PredictionOutcome::Correct,
+        (AskedOf::Standby, Some(false)) => PredictionOutcome::Forwarded,
+        (AskedOf::Standby, None) => PredictionOutcome::Unverifiable,
+    }
+}
+
+fn consistency(floor: FloorOutcome) -> ConsistencyOutcome {
+    match floor {
+        FloorOutcome::NoFloor => ConsistencyOutcome::NoFloor,
+        FloorOutcome::Satisfied => ConsistencyOutcome::Satisfied,
+        FloorOutcome::OtherStandby => ConsistencyOutcome::OtherStandby,
+        FloorOutcome::Waited => ConsistencyOutcome::Waited,
+        FloorOutcome::ToActive => ConsistencyOutcome::ToActive,
+        FloorOutcome::Rejected => ConsistencyOutcome::Rejected,
+    }
+}
+
+fn retry_reason(reason: RetryOn) -> RetryReason {
+    match reason {
+        RetryOn::ConnectFailure => RetryReason::Connect,
+        RetryOn::RefusedStream => RetryReason::Refused,
+        RetryOn::NotLeader => RetryReason::NotLeader,
+        RetryOn::StaleIndex => RetryReason::StaleIndex,
+        RetryOn::Reset => RetryReason::Reset,
+        RetryOn::GatewayError => RetryReason::Gateway,
+    }
+}
+
+fn give_up(ended: Ended) -> Refusal {
+    match ended {
+        Ended::Connect
+        | Ended::Overflow
+        | Ended::Broken { sent: false }
+        | Ended::TimedOut { sent: false } => Refusal::NotSent,
+        Ended::TimedOut { sent: true } => Refusal::Timeout,
+        Ended::Broken { sent: true } | Ended::Garbage | Ended::Gateway => Refusal::BadAnswer,
+        Ended::NotLeader | Ended::StaleIndex => Refusal::NotReplayable,
+    }
+}
+
+fn role_word(asked_of: AskedOf, role: Role) -> &'static str {
+    match (asked_of, role) {
+        (AskedOf::Active, _) => "active",
+        (AskedOf::Standby, Role::PerfStandby) => "perf_standby",
+        (AskedOf::Standby, _) => "standby",
+    }
+}
+
+/// A redirect to a server of the cluster would take the client past this proxy and tell it an internal address.
+fn localise(headers: &mut http::HeaderMap, snapshot: &Snapshot) {
+    if !headers.contains_key(LOCATION) {
+        return;
+    }
+    let Some(hint) = leader_hint(headers) else { return };
+    if observe::server_at(snapshot, &hint).is_none() {
+        return;
+    }
+    let local = headers
+        .get(LOCATION)
+        .and_then(|location| location.to_str().ok()?.parse::<http::Uri>().ok())
+        .and_then(|uri| HeaderValue::from_str(uri.path_and_query()?.as_str()).ok());
+    if let Some(local) = local {
+        headers.insert(LOCATION, local);
+    }
+}
