@@ -117,16 +117,18 @@ struct OpenBaoJson<'a> {
 }
 
 fn openbao(json: &[u8]) -> Result<ParsedIndex, IndexError> {
+    // Before the parser, which does not look inside the strings it skips.
+    let json = std::str::from_utf8(json).map_err(|_| IndexError::BadJson)?;
     if let Some((cluster, value)) = as_written_by_openbao(json) {
         return ParsedIndex::new(cluster, number(value)?, IndexDialect::OpenBao);
     }
-    let json: OpenBaoJson<'_> = serde_json::from_slice(json).map_err(|_| IndexError::BadJson)?;
+    let json: OpenBaoJson<'_> = serde_json::from_str(json).map_err(|_| IndexError::BadJson)?;
     ParsedIndex::new(json.cluster.as_ref(), number(&json.value)?, IndexDialect::OpenBao)
 }
 
 /// The usual case without a JSON parser: nothing escaped, no other keys.
-fn as_written_by_openbao(json: &[u8]) -> Option<(&str, &str)> {
-    let inside = std::str::from_utf8(json).ok()?.strip_prefix(BEFORE_CLUSTER)?.strip_suffix(AFTER_VALUE)?;
+fn as_written_by_openbao(json: &str) -> Option<(&str, &str)> {
+    let inside = json.strip_prefix(BEFORE_CLUSTER)?.strip_suffix(AFTER_VALUE)?;
     let (cluster, value) = inside.split_once(BEFORE_VALUE)?;
     let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     (is_plain(cluster) && is_plain(value)).then_some((cluster, value))
@@ -288,6 +290,8 @@ mod tests {
         assert_eq!(parse(b"e30"), Err(IndexError::NotBase64), "padding is required, as the server does");
         assert_eq!(parse(b"%%%%"), Err(IndexError::NotBase64));
         assert_eq!(parse(b" e30="), Err(IndexError::NotBase64));
+        let skipped = STANDARD.encode(b"{\"cluster\":\"a\",\"x\":\"\xfe\",\"value\":\"7\"}");
+        assert_eq!(parse(skipped.as_bytes()), Err(IndexError::BadJson), "not UTF-8 where nobody looks");
         assert_eq!(parse(&[b'A'; MAX_HEADER_BYTES + 1]), Err(IndexError::TooLong));
         assert_eq!(parse(&[b'A'; MAX_HEADER_BYTES]), Err(IndexError::UnknownForm));
     }

@@ -19,7 +19,8 @@ fn check_round_trip(parsed: &ParsedIndex) {
 fn check_against_plain_reading(text: &[u8], parsed: &ParsedIndex) {
     match parsed.dialect() {
         IndexDialect::OpenBao => {
-            let json: serde_json::Value = serde_json::from_slice(text).expect("was JSON");
+            // Keys that are skipped may hold what a `Value` cannot (1e999, half a surrogate pair).
+            let Ok(json) = serde_json::from_slice::<serde_json::Value>(text) else { return };
             assert_eq!(json["cluster"], parsed.cluster());
             assert_eq!(json["value"].as_str().and_then(|value| value.parse().ok()), Some(parsed.value()));
         }
