@@ -1,5 +1,6 @@
 //! The worker's side (format into a bounded buffer) and the writer thread (take buffers, write, reopen).
 
+use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -7,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{JoinHandle, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -22,6 +23,8 @@ const BUFFER_BYTES: usize = 64 * 1024;
 const LINE_BYTES: usize = 16 * 1024;
 /// How long a line may wait for the writer.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
+/// How long the end waits for what is left to be written.
+const LAST_FLUSH: Duration = Duration::from_secs(2);
 
 /// One worker's access log. Used by its worker only.
 #[derive(Debug)]
@@ -29,7 +32,8 @@ pub struct AccessLog {
     paths: LoggedPaths,
     sample: f64,
     buffer: Arc<Mutex<Vec<u8>>>,
-    scratch: Mutex<Scratch>,
+    /// Borrowed within one call, never across an await.
+    scratch: RefCell<Scratch>,
     writer: Thread,
 }
 
@@ -73,7 +77,7 @@ impl AccessLog {
         if !self.wanted(record) {
             return Wrote::Sampled;
         }
-        let mut scratch = self.scratch.lock();
+        let mut scratch = self.scratch.borrow_mut();
         let Scratch { second, line } = &mut *scratch;
         line.clear();
         line::write(line, second, self.paths, record);
@@ -126,7 +130,7 @@ impl AccessLogWriter {
             paths: self.config.paths,
             sample: self.config.sample,
             buffer,
-            scratch: Mutex::default(),
+            scratch: RefCell::default(),
             writer,
         }
     }
@@ -148,11 +152,22 @@ impl Drop for AccessLogWriter {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Release);
         self.wake();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the access log's writer thread panicked; its last lines may be missing");
+        if let Some(thread) = self.thread.take() {
+            finish(thread);
         }
+    }
+}
+
+/// An output that does not move (a pipe nobody reads) must not keep the process from ending.
+fn finish(thread: JoinHandle<()>) {
+    let deadline = Instant::now() + LAST_FLUSH;
+    while !thread.is_finished() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    if !thread.is_finished() {
+        tracing::error!("the access log's output does not move; its last lines are lost");
+    } else if thread.join().is_err() {
+        tracing::error!("the access log's writer thread panicked; its last lines may be missing");
     }
 }
 
@@ -263,7 +278,7 @@ mod tests {
             paths: LoggedPaths::Template,
             sample: 1.0,
             buffer: Arc::default(),
-            scratch: Mutex::default(),
+            scratch: RefCell::default(),
             writer: std::thread::current(),
         };
         let wrote: Vec<Wrote> = (0..1000).map(|_| log.write(&record())).collect();

@@ -332,3 +332,39 @@ async fn a_silent_client_is_let_go() {
     let read = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut rest)).await;
     assert!(read.is_ok(), "the connection was closed");
 }
+
+/// At the most talkative level, with tokens of every kind in every place.
+#[tokio::test]
+async fn no_secret_reaches_the_log_or_an_endpoint() {
+    use crate::secret::SecretString;
+    use crate::telemetry::{Format, Output};
+    const CANARY: &str = "hvs.canary0123456789";
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("understudy.log");
+    let output = Output::File(path.clone());
+    let (subscriber, log) = crate::telemetry::build(tracing::Level::INFO, Format::Json, &output).unwrap();
+    let _here = tracing::subscriber::set_default(subscriber);
+    let (mut state, _commands, _drainer) = state(cluster());
+    Arc::get_mut(&mut state).unwrap().log = Some(log);
+    let listener = AdminListener::bind(&Bind::Tcp("127.0.0.1:0".parse().unwrap())).unwrap();
+    let (address, commands) = (listener.address().unwrap(), mpsc::channel(1).1);
+    let serving = tokio::spawn(serve(listener, Arc::clone(&state)));
+    let admin = Running { address, state, commands, drainer: drain().0, serving };
+
+    assert_eq!(admin.send("PUT", "/v1/log-level", "", r#"{"level":"loud"}"#).await.0, 400);
+    assert_eq!(admin.send("PUT", "/v1/log-level", "", r#"{"level":"trace"}"#).await.0, 200);
+    assert_eq!(admin.get("/v1/log-level").await.1["level"], "trace");
+    tracing::trace!(token = ?SecretString::new(CANARY.into()), "a token was seen");
+    let headers = format!("X-Vault-Token: {CANARY}\r\nAuthorization: Bearer {CANARY}\r\n");
+    admin.send("POST", &format!("/v1/explain?token={CANARY}"), &headers, CANARY).await;
+    admin.send("GET", &format!("/node/n9/v1/auth/token/lookup/{CANARY}"), &headers, "").await;
+    let head = format!("GET /v1/{CANARY}/{CANARY}?token={CANARY} HTTP/1.1\r\n{headers}\r\n{CANARY}");
+    admin.state.malformed.record(BadSide::Client, "main", "two lengths", head.as_bytes(), 1);
+    let hex_canary = hex::encode(CANARY);
+    for target in ["/v1/errors", "/v1/decisions", "/v1/status", "/v1/config", "/metrics"] {
+        let (_, body) = admin.send("GET", target, &headers, "").await;
+        assert!(!body.contains(CANARY) && !body.contains(&hex_canary), "{target}: {body}");
+    }
+    let log = std::fs::read_to_string(path).unwrap();
+    assert!(log.contains("a token was seen") && !log.contains("canary0"), "{log}");
+}

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 
+use http::request;
 use parking_lot::Mutex;
 use serde::Serialize;
 
@@ -56,6 +57,11 @@ impl Malformed {
         ring.push_back(entry);
     }
 
+    /// Keeps a request that was parsed and then refused; its head is written out again, names in lower case.
+    pub fn record_request(&self, listener: &str, reason: &str, head: &request::Parts, time_unix_ms: u64) {
+        self.record(BadSide::Client, listener, reason, &written_out(head), time_unix_ms);
+    }
+
     /// The entries of a side, newest first.
     #[must_use]
     pub fn last(&self, side: BadSide) -> Vec<MalformedEntry> {
@@ -68,6 +74,20 @@ impl Malformed {
             BadSide::Server => &self.answers,
         }
     }
+}
+
+/// As much of the head as is kept, and a little more, so that the entry says it was longer.
+fn written_out(head: &request::Parts) -> Vec<u8> {
+    let mut out = format!("{} {} {:?}\r\n", head.method, head.uri, head.version).into_bytes();
+    for (name, value) in &head.headers {
+        if out.len() > HEAD_BYTES {
+            break;
+        }
+        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+            out.extend_from_slice(part);
+        }
+    }
+    out
 }
 
 /// Headers about framing and routing, whose values show what was wrong and hold no secret. All others are blanked:
@@ -183,6 +203,17 @@ mod tests {
         for (head, expected) in cases {
             assert_eq!(blanked(head).replace("\\r", "\r"), expected, "{head:?}");
         }
+    }
+
+    #[test]
+    fn a_parsed_request_is_kept_as_a_head() {
+        let request = http::Request::get("/v1/secret/data/pay?x=1").header("X-Vault-Token", "s.canary");
+        let (parts, ()) = request.header("TE", "odd").body(()).unwrap().into_parts();
+        let malformed = Malformed::default();
+        malformed.record_request("main", "odd TE", &parts, 1);
+        let head = hex::decode(&malformed.last(BadSide::Client)[0].head_hex).unwrap();
+        let expected = "GET /v1/xxxxxx/xxxx/xxx?xxx HTTP/1.1\r\nx-vault-token: xxxxxxxx\r\nte: odd\r\n";
+        assert_eq!(String::from_utf8(head).unwrap().replace("x=x", "xxx"), expected);
     }
 
     #[test]
