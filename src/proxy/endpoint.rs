@@ -53,7 +53,7 @@ pub struct Gate {
     pub passed: bool,
     /// Everything the active had committed when asked at this moment is applied here.
     pub caught_up_to: Option<Instant>,
-    /// When the server last said how far it is.
+    /// When the server last said who leads and how far it is.
     pub answered_at: Option<Instant>,
 }
 
@@ -188,11 +188,18 @@ impl Endpoint {
         self.learn_capability(report, facts);
         self.learn_index(report, facts);
         let corroborated = facts.leader.as_ref().is_some_and(|leader| leader.is_self) && !rival;
-        self.facts = Some(facts.clone());
+        self.keep_facts(facts);
         if self.role == Role::Unreachable && self.successes < settings.healthy_threshold {
             return;
         }
         self.believe(facts.role, corroborated);
+    }
+
+    /// A probe that was refused a leader answer keeps the last one; its age shows in the gate.
+    fn keep_facts(&mut self, facts: &NodeFacts) {
+        let old = self.facts.take().and_then(|old| old.leader).filter(|_| is_serving(facts.role));
+        let leader = facts.leader.clone().or(old);
+        self.facts = Some(NodeFacts { leader, ..facts.clone() });
     }
 
     fn believe(&mut self, claimed: Role, corroborated: bool) {
@@ -242,12 +249,14 @@ impl Endpoint {
     /// A node that names less than it was known to have before the question was sent has lost data or was rebuilt:
     /// its old number must not stand.
     fn learn_index(&mut self, report: &ProbeReport, facts: &NodeFacts) {
-        let Some(applied) = facts.leader.as_ref().and_then(|leader| leader.applied) else { return };
-        if applied < report.live_before {
-            self.live.reset_applied_index(applied);
-            self.forget_gate();
-        } else {
-            self.live.raise_applied_index(applied);
+        let Some(leader) = &facts.leader else { return };
+        match leader.applied {
+            Some(applied) if applied < report.live_before => {
+                self.live.reset_applied_index(applied);
+                self.forget_gate();
+            }
+            Some(applied) => self.live.raise_applied_index(applied),
+            None => {}
         }
         self.gate.answered_at = Some(report.ended);
     }

@@ -252,12 +252,23 @@ fn gate(
     lag: Lag,
 ) -> Result<&'static str, &'static str> {
     let Some(active) = chosen else { return without_leader(picture, endpoint) };
+    if is_old(picture, endpoint) {
+        return Err("leader_answer_old");
+    }
     if let Some(voice) = endpoint.leader()
         && !names_leader(voice, &picture.endpoints[active])
     {
         return Err("names_other_leader");
     }
     if is_lagging(lag, picture.config.routing.max_lag) { Err("lagging") } else { Ok("ok") }
+}
+
+/// What it says about leader and index counts for `max_lag.time`, and for three probes where those are rarer.
+fn is_old(picture: &Picture<'_>, endpoint: &Endpoint) -> bool {
+    let check = &picture.config.cluster.health_check;
+    let allowed = picture.config.routing.max_lag.time.max(check.interval * 3 + check.timeout * 2);
+    let old = |at: Instant| picture.now.saturating_duration_since(at) > allowed;
+    check.leader_probe && endpoint.gate.answered_at.is_none_or(old)
 }
 
 fn is_lagging(lag: Lag, max: MaxLag) -> bool {

@@ -319,6 +319,14 @@ fn without_an_index_the_leader_must_be_named() {
 }
 
 #[test]
+fn old_words_open_no_gate() {
+    let mut world = World::healthy();
+    assert_eq!(reasons(&world.at(60)), ["active", "leader_answer_old", "leader_answer_old"]);
+    world.config.cluster.health_check.leader_probe = false;
+    assert_eq!(reasons(&world.at(60)), ["active", "ok", "ok"], "the operator does without");
+}
+
+#[test]
 fn reads_without_a_leader_end() {
     let mut world = World::healthy();
     world.is(0, Role::Unreachable, "a");

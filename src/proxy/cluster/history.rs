@@ -11,10 +11,17 @@ use super::decide::Lag;
 /// At `fast_interval` some six seconds, at one probe a second a minute.
 const MAX_SAMPLES: usize = 64;
 
+/// Answers below the highest known index before the cluster is taken to be restored.
+const ANSWERS_BELOW: u32 = 3;
+
 /// Samples of the active's committed index, oldest first. Invariant: both numbers only grow from front to back.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     samples: VecDeque<Sample>,
+    /// Highest index any active of this cluster has named, over leader changes.
+    watermark: u64,
+    /// Answers in a row below it.
+    below: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +43,23 @@ impl History {
             self.samples.pop_front();
         }
         self.samples.push_back(Sample { asked_at, committed });
+    }
+
+    /// An active named this index. True when the cluster has gone back for good: restored from an older state, so
+    /// that nobody will reach the indexes handed out before. A new leader never has less than was committed
+    /// (Raft §5.4), so a few answers in a row are enough to tell it from a slip.
+    pub fn has_gone_back(&mut self, committed: u64) -> bool {
+        if committed >= self.watermark {
+            self.watermark = committed;
+            self.below = 0;
+            return false;
+        }
+        self.below += 1;
+        let gone = self.below >= ANSWERS_BELOW;
+        if gone {
+            *self = Self { watermark: committed, ..Self::default() };
+        }
+        gone
     }
 
     /// Another server leads: its numbers are not this one's.
@@ -101,6 +125,14 @@ mod tests {
         standby.gate.answered_at = Some(start + s(3));
         standby.gate.caught_up_to = Some(start);
         assert_eq!(history.lag(&standby), Lag { entries: Some(490), time: s(3) });
+    }
+
+    #[test]
+    fn going_back_takes_three_answers() {
+        let mut history = History::default();
+        let answers = [100, 120, 119, 118, 121, 30, 31, 31, 32];
+        let gone: Vec<bool> = answers.iter().map(|committed| history.has_gone_back(*committed)).collect();
+        assert_eq!(gone, [false, false, false, false, false, false, false, true, false]);
     }
 
     #[test]

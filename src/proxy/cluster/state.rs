@@ -309,20 +309,25 @@ impl ClusterState {
 
     fn note_cluster(&mut self) {
         let cluster = &self.decision.cluster;
+        self.memory.cluster_id.clone_from(&cluster.id);
         if cluster.replaced {
             tracing::warn!(id = ?cluster.id, "the servers belong to another cluster now: every floor is void");
-            self.epoch += 1;
-            self.history.clear();
-            for endpoint in &mut self.endpoints {
-                let applied = endpoint.leader().and_then(|leader| leader.applied).unwrap_or(0);
-                endpoint.live.reset_applied_index(applied);
-                endpoint.gate = crate::proxy::endpoint::Gate::default();
-            }
+            self.history = History::default();
+            self.enter_epoch();
         }
-        self.memory.cluster_id.clone_from(&cluster.id);
         let named = self.decision.active.and_then(|id| self.endpoints[id.index()].facts.as_ref());
         if let Some(name) = named.and_then(|facts| facts.cluster_name.clone()) {
             self.cluster_name = Some(name);
+        }
+    }
+
+    /// Indexes handed out so far mean nothing any more.
+    fn enter_epoch(&mut self) {
+        self.epoch += 1;
+        for endpoint in &mut self.endpoints {
+            let applied = endpoint.leader().and_then(|leader| leader.applied).unwrap_or(0);
+            endpoint.live.reset_applied_index(applied);
+            endpoint.gate.caught_up_to = None;
         }
     }
 
@@ -358,8 +363,17 @@ impl ClusterState {
         let active = &self.endpoints[id.index()];
         let committed = active.leader().and_then(|leader| leader.committed);
         if let (Some(committed), Some(check)) = (committed, active.last_check) {
-            self.history.record(check.at - check.took, committed);
+            self.active_said(committed, check.at - check.took);
         }
+    }
+
+    /// The active named its committed index when asked at this moment.
+    fn active_said(&mut self, committed: u64, asked_at: Instant) {
+        if self.history.has_gone_back(committed) {
+            tracing::warn!(committed, "the cluster has gone back to an earlier index: every floor is void");
+            self.enter_epoch();
+        }
+        self.history.record(asked_at, committed);
     }
 
     fn note_server(&mut self, at: usize, before: Option<&Verdict>, now: Instant) {
@@ -399,7 +413,7 @@ impl ClusterState {
         let leader = report.facts.as_ref().and_then(|facts| facts.leader.as_ref());
         let is_active = self.decision.active == Some(decide::server_id(at));
         if let Some(committed) = leader.and_then(|leader| leader.committed).filter(|_| is_active) {
-            self.history.record(report.began, committed);
+            self.active_said(committed, report.began);
         }
         for endpoint in &mut self.endpoints {
             if let Some(moment) = self.history.covered(endpoint.live.applied_index()) {

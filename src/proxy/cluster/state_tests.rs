@@ -210,6 +210,18 @@ fn another_cluster_behind_the_same_addresses_is_a_new_epoch() {
 }
 
 #[test]
+fn a_cluster_restored_to_an_earlier_index_is_a_new_epoch() {
+    let mut world = World::healthy();
+    for _ in 0..3 {
+        assert_eq!(world.state.snapshot().epoch, 0);
+        world.round(A, 30);
+    }
+    assert_eq!(world.state.snapshot().epoch, 1);
+    world.round(A, 31);
+    assert_eq!((world.state.snapshot().epoch, world.reasons()), (1, vec!["active", "ok", "ok"]));
+}
+
+#[test]
 fn wanted_indexes_go_to_standbys_that_lack_them() {
     let mut world = World::healthy();
     world.state.endpoints[2].live.raise_applied_index(150);

@@ -223,7 +223,7 @@ async fn fill(
     note_names(report, &headers);
     let leader = if settings.leader_probe && !health.sealed && health.initialized {
         report.began = Instant::now();
-        Some(ask_leader(connection).await?.0)
+        leader_if_told(connection).await?
     } else {
         None
     };
@@ -262,6 +262,16 @@ async fn ask_leader(connection: &mut ProbeConnection) -> Result<(LeaderBody, Hea
     }
     let leader = serde_json::from_slice(&answer.body).map_err(ProbeError::Parse)?;
     Ok((leader, answer.headers))
+}
+
+/// A status that is no answer (a quota's 429 above all: sys/leader is not exempt from those) leaves the last one in
+/// force until it is too old; a connection that breaks or lies fails the whole probe.
+async fn leader_if_told(connection: &mut ProbeConnection) -> Result<Option<LeaderBody>, ProbeError> {
+    match ask_leader(connection).await {
+        Ok((leader, _)) => Ok(Some(leader)),
+        Err(ProbeError::BadStatus(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 async fn ask_capability(
