@@ -10,4 +10,5 @@ mod failover;
 mod load;
 mod operations;
 mod owner;
+mod scripted;
 mod sessions;

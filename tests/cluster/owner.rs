@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 use serde_json::json;
+use understudy::api::mount::MountType;
 use understudy::clock::Clock;
 use understudy::config::proxy::ProxyConfig;
 use understudy::proxy::cluster::{ClusterHandle, spawn};
@@ -94,6 +95,28 @@ async fn roles_follow_a_real_cluster() {
     assert_eq!(handle.snapshot.load().active, Some(third));
     cluster.resume(standby).unwrap();
     until(&handle, "and gets them back", whole).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mounts_are_read_with_a_token() {
+    let cluster = RealCluster::start(3).await;
+    let scratch = tempfile::tempdir().unwrap();
+    let token_file = scratch.path().join("token");
+    std::fs::write(&token_file, format!("{}\n", cluster.root_token())).unwrap();
+    let mount = json!({"type": "kv", "options": {"version": "2"}});
+    cluster.ask(0, Method::POST, "/v1/sys/mounts/team", Some(&mount)).await.unwrap();
+    let extra = format!(
+        "routing:\n  mount_discovery: {{token_file: {}, interval: 2s, types: {{\"own/\": database}}}}\n",
+        token_file.display()
+    );
+    let (handle, _metrics) = watch(&cluster, &extra);
+    let own = |snapshot: &Snapshot| snapshot.mounts.lookup("", "own/creds/x").map(|found| found.1);
+    assert_eq!(own(&handle.snapshot.load()), Some(MountType::Dynamic), "known before anything is asked");
+    until(&handle, "the mount list", |snapshot| {
+        snapshot.mounts.lookup("", "team/data/x").map(|found| found.1) == Some(MountType::Kv2)
+    })
+    .await;
+    assert_eq!(own(&handle.snapshot.load()), Some(MountType::Dynamic));
 }
 
 /// vault-semantics §0 fact 7: a standby without quorum goes on answering reads as if nothing had happened.
