@@ -22,8 +22,10 @@ pub struct SessionKey(u128);
 /// What the next read of a session must be at or past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Floor {
-    /// Replication index; 0: nothing asked.
-    pub index: u64,
+    /// Index of the session's own last write; 0: none.
+    pub wrote: u64,
+    /// Highest index the session was shown, by whichever node and whoever wrote there; 0: none.
+    pub seen: u64,
     /// Proxy-clock milliseconds of the last acknowledged write, for servers that carry no index. 0: none.
     pub written_ms: u64,
 }
@@ -31,12 +33,22 @@ pub struct Floor {
 impl Floor {
     #[must_use]
     pub fn is_none(self) -> bool {
-        self.index == 0 && self.written_ms == 0
+        self.index() == 0 && self.written_ms == 0
+    }
+
+    /// The replication index a server must be at or past; 0: nothing asked.
+    #[must_use]
+    pub fn index(self) -> u64 {
+        self.wrote.max(self.seen)
     }
 
     #[must_use]
     pub fn max(self, other: Self) -> Self {
-        Self { index: self.index.max(other.index), written_ms: self.written_ms.max(other.written_ms) }
+        Self {
+            wrote: self.wrote.max(other.wrote),
+            seen: self.seen.max(other.seen),
+            written_ms: self.written_ms.max(other.written_ms),
+        }
     }
 }
 
@@ -116,7 +128,8 @@ impl Sessions {
     #[must_use]
     pub fn global(&self) -> Floor {
         Floor {
-            index: self.global_index.load(Ordering::Acquire),
+            wrote: 0,
+            seen: self.global_index.load(Ordering::Acquire),
             written_ms: self.global_written_ms.load(Ordering::Acquire),
         }
     }
@@ -129,7 +142,7 @@ impl Sessions {
 
     /// The same for everybody who uses this proxy.
     pub fn raise_global(&self, floor: Floor) {
-        raise(&self.global_index, floor.index);
+        raise(&self.global_index, floor.index());
         raise(&self.global_written_ms, floor.written_ms);
     }
 
@@ -237,7 +250,7 @@ mod tests {
     }
 
     fn at(index: u64) -> Floor {
-        Floor { index, written_ms: 0 }
+        Floor { seen: index, ..Floor::default() }
     }
 
     #[test]
@@ -286,8 +299,8 @@ mod tests {
                 *known = (*known).max(index);
                 prop_assert!(store.len() <= 128);
                 if let Some(floor) = store.floor(store.key(&[who])) {
-                    prop_assert!(floor.index >= index);
-                    prop_assert!(floor.index <= *known);
+                    prop_assert!(floor.index() >= index);
+                    prop_assert!(floor.index() <= *known);
                 }
             }
         }

@@ -42,6 +42,8 @@ pub(super) struct Seen<'a> {
     pub(super) asked_of: Asked,
     /// The server that was asked answered itself; `None`: not known.
     pub(super) itself: Option<bool>,
+    /// The standby was asked to wait for an index: that it forwarded says nothing of the request's shape.
+    pub(super) waited: bool,
     pub(super) now: Instant,
 }
 
@@ -56,10 +58,10 @@ pub(super) fn with_client_index(
 ) -> (Floor, Wants) {
     let Some(sent) = outgoing.client_index() else { return (floor, wants) };
     let Some(sent) = read_index(snapshot, sent.as_bytes()) else { return (floor, wants) };
-    let beyond = sent.value > worker.shared.sessions.global().index
+    let beyond = sent.value > worker.shared.sessions.global().index()
         && !snapshot.servers.iter().any(|server| server.live.applied_index() >= sent.value);
     let wants = if beyond && wants == Wants::Fresh { Wants::Active } else { wants };
-    (floor.max(Floor { index: sent.value, written_ms: 0 }), wants)
+    (floor.max(Floor { wrote: sent.value, ..Floor::default() }), wants)
 }
 
 /// Waits until some read-serving standby is known to be at the floor, at most `limit`.
@@ -154,15 +156,14 @@ fn raise_floors(worker: &Worker, index: Option<SeenIndex>, wrote: bool, seen: &S
     }
     let sessions = &worker.shared.sessions;
     let monotonic = wrote || worker.view().snapshot.config.consistency.monotonic;
+    let at = index.map_or(0, |index| index.value);
     let reached = Floor {
-        index: index.map_or(0, |index| index.value),
+        wrote: if wrote { at } else { 0 },
+        seen: at,
         // Now, not when the request came in: what another answer showed meanwhile is behind this write.
         written_ms: if wrote { sessions.ms(Instant::now()) } else { 0 },
     };
-    if reached.index <= seen.floor.index
-        && reached.written_ms <= seen.floor.written_ms
-        && seen.session_known(worker)
-    {
+    if !wrote && at <= seen.floor.seen && seen.session_known(worker) {
         return;
     }
     sessions.raise_global(reached);
@@ -200,7 +201,7 @@ fn note_success(worker: &Worker, snapshot: &Snapshot, seen: &Seen<'_>) {
 
 /// Reports a forwarded read whose shape was a guess, and every read of a shape that is being watched.
 fn note_forwarding(worker: &Worker, seen: &Seen<'_>) {
-    if seen.asked_of != Asked::Standby || seen.outgoing.class != Class::Read {
+    if seen.asked_of != Asked::Standby || seen.outgoing.class != Class::Read || seen.waited {
         return;
     }
     let Some(itself) = seen.itself else { return };

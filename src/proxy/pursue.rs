@@ -180,14 +180,15 @@ impl Pursuit<'_> {
     /// For servers that cannot wait themselves: watch the known index, then ask again (the active the second time).
     async fn wait_for_index(&mut self, view: &View, limit: Duration) -> Result<Option<Chosen>, Refusal> {
         if std::mem::replace(&mut self.waited_for_index, true) {
-            self.worker.metrics.consistency(self.asked.verdict.mode, ConsistencyOutcome::Timeout);
+            self.record.consistency = Some(ConsistencyOutcome::Timeout);
             self.wants = Wants::Active;
             return Ok(None);
         }
-        self.worker.observe(Observation::IndexWanted { index: self.floor.index });
+        self.worker.observe(Observation::IndexWanted { index: self.floor.index() });
         let began = Instant::now();
         observe::until_reached(&view.snapshot, self.floor, limit).await;
         self.worker.metrics.consistency_waited(self.asked.verdict.mode, began.elapsed());
+        self.record.consistency = Some(ConsistencyOutcome::Waited);
         Ok(None)
     }
 
@@ -200,7 +201,7 @@ impl Pursuit<'_> {
     fn dress(&mut self, snapshot: &Snapshot, server: &ServerView, asked_of: AskedOf) {
         match (asked_of, &snapshot.cluster_id) {
             (AskedOf::Standby, Some(cluster)) if self.wants == Wants::Fresh => {
-                let verify = Verify { cluster, floor: self.floor.index };
+                let verify = Verify { cluster, floor: self.floor.index() };
                 self.outgoing.dress_for_standby(self.worker, server, verify);
             }
             (AskedOf::Standby | AskedOf::Active, _) => self.outgoing.dress_for_active(),
@@ -257,7 +258,7 @@ impl Pursuit<'_> {
 
     /// The proxy's own check of a standby's answer: an index below the floor is not believed, whatever was sent.
     fn is_behind(&self, answer: &Answer, chosen: &Chosen, server: &ServerView, asked_of: AskedOf) -> bool {
-        if asked_of == AskedOf::Active || self.floor.index == 0 || self.wants != Wants::Fresh {
+        if asked_of == AskedOf::Active || self.floor.index() == 0 || self.wants != Wants::Fresh {
             return false;
         }
         let index = observe::index_of(self.worker, &chosen.view.snapshot, &answer.headers);
@@ -266,7 +267,7 @@ impl Pursuit<'_> {
                 !observe::verified_by_server(server, &self.outgoing)
                     && !super::route::satisfies(server, self.floor)
             },
-            |index| index.value < self.floor.index,
+            |index| index.value < self.floor.index(),
         )
     }
 
@@ -434,10 +435,13 @@ impl Pursuit<'_> {
                 outcome,
                 ConsistencyOutcome::ToActive | ConsistencyOutcome::OtherStandby | ConsistencyOutcome::Waited
             ) {
-                self.worker.observe(Observation::IndexWanted { index: self.floor.index });
+                self.worker.observe(Observation::IndexWanted { index: self.floor.index() });
             }
         }
-        let prediction = self.record.prediction.unwrap_or(predicted(asked_of, chosen, itself));
+        // Asked to wait, it waited in vain and forwarded: the class was right, only the index was late.
+        let waited = chosen.floor == FloorOutcome::Waited;
+        let itself_or_late = if waited && itself == Some(false) { None } else { itself };
+        let prediction = self.record.prediction.unwrap_or(predicted(asked_of, chosen, itself_or_late));
         self.record.prediction = Some(prediction);
         self.worker.metrics.prediction(self.outgoing.class, prediction);
         observe::learn(
@@ -452,6 +456,7 @@ impl Pursuit<'_> {
                 floor: self.floor,
                 asked_of,
                 itself,
+                waited,
                 now: self.record.started,
             },
         );

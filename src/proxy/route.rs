@@ -103,8 +103,8 @@ pub fn satisfies(server: &ServerView, floor: Floor) -> bool {
         return true;
     }
     match server.dialect {
-        Dialect::None => server.caught_up_to_ms >= floor.written_ms && applied(server) >= floor.index,
-        Dialect::OpenBao | Dialect::Vault => applied(server) >= floor.index,
+        Dialect::None => server.caught_up_to_ms >= floor.written_ms && applied(server) >= floor.index(),
+        Dialect::OpenBao | Dialect::Vault => applied(server) >= floor.index(),
     }
 }
 
@@ -178,7 +178,7 @@ fn fresh(snapshot: &Snapshot, ask: &Ask, load: impl Fn(ServerId) -> Load, rng: &
     };
     match choose(candidates, spread(snapshot, ask.now), ask.turn, rng) {
         Some(server) => Route::To { server, floor: outcome, unneeded_active: false },
-        None => behind_the_floor(snapshot, behind),
+        None => behind_the_floor(snapshot, behind, ask.floor, rng),
     }
 }
 
@@ -186,29 +186,45 @@ fn is_read_standby(snapshot: &Snapshot, server: &ServerView) -> bool {
     server.reads && server.usable && Some(server.id) != snapshot.active
 }
 
+/// A standby that shows an index this soon is worth waiting for: about what the way through the active costs.
+const SOON: Duration = Duration::from_millis(5);
+/// Share of the reads held back by what the session was *shown*, not by what it wrote, that wait for a standby.
+/// A read answered by the active node raises the session's floor to other people's newest write, so a busy
+/// session would stay on the active for good; one wait puts it back on a standby, where its floor is that
+/// standby's own.
+const RETURN_SHARE: f64 = 0.125;
+
 /// No standby is known to be fresh enough.
-fn behind_the_floor(snapshot: &Snapshot, nearest: Option<&ServerView>) -> Route {
+fn behind_the_floor(
+    snapshot: &Snapshot,
+    nearest: Option<&ServerView>,
+    floor: Floor,
+    rng: &mut fastrand::Rng,
+) -> Route {
     let consistency = &snapshot.config.consistency;
-    match (consistency.on_stale, nearest) {
-        (OnStale::Fail, Some(_)) => Route::Stale,
-        (OnStale::WaitThenActive, Some(server)) if is_soon(server, consistency.max_wait) => {
-            match server.dialect {
-                // The server itself waits, and forwards when it waited in vain (vault-semantics §5.2).
-                Dialect::OpenBao => {
-                    Route::To { server: server.id, floor: FloorOutcome::Waited, unneeded_active: false }
-                }
-                Dialect::None | Dialect::Vault => Route::Wait { for_at_most: consistency.max_wait },
+    let active = to_active(snapshot, FloorOutcome::ToActive, false);
+    let Some(server) = nearest else { return active };
+    match consistency.on_stale {
+        OnStale::Fail => Route::Stale,
+        OnStale::Active => active,
+        OnStale::WaitThenActive => match usual_wait(server) {
+            Some(wait) if wait > consistency.max_wait => active,
+            // The server itself waits, and forwards when it waited in vain (vault-semantics §5.2).
+            Some(wait) if wait <= SOON && server.dialect == Dialect::OpenBao => {
+                Route::To { server: server.id, floor: FloorOutcome::Waited, unneeded_active: false }
             }
-        }
-        (OnStale::WaitThenActive | OnStale::Active | OnStale::Fail, _) => {
-            to_active(snapshot, FloorOutcome::ToActive, false)
-        }
+            Some(wait) if wait <= SOON => Route::Wait { for_at_most: consistency.max_wait },
+            Some(_) if applied(server) >= floor.wrote && rng.f64() < RETURN_SHARE => {
+                Route::Wait { for_at_most: consistency.max_wait }
+            }
+            Some(_) | None => active,
+        },
     }
 }
 
-/// Waiting pays only where the standby usually shows an index within the wait.
-fn is_soon(server: &ServerView, max_wait: Duration) -> bool {
-    server.catch_up_us > 0 && u128::from(server.catch_up_us) <= max_wait.as_micros()
+/// How long the standby usually needs; `None`: not measured yet.
+fn usual_wait(server: &ServerView) -> Option<Duration> {
+    (server.catch_up_us > 0).then(|| Duration::from_micros(server.catch_up_us))
 }
 
 /// Whether the policy looks at answer times at all, so that the worker need not keep them otherwise.

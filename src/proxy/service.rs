@@ -202,7 +202,7 @@ fn first_seen(worker: &Worker) -> Floor {
     match worker.view().snapshot.config.consistency.first_seen {
         FirstSeen::Global => worker.shared.sessions.global(),
         // No standby can be known to be at the last possible index, so the active node answers.
-        FirstSeen::Active => Floor { index: u64::MAX, written_ms: u64::MAX },
+        FirstSeen::Active => Floor { wrote: u64::MAX, seen: u64::MAX, written_ms: u64::MAX },
         FirstSeen::None => Floor::default(),
     }
 }
