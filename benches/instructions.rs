@@ -205,7 +205,7 @@ fn rules(calls: u64) -> Result<(), Box<dyn Error>> {
 /// One session: among many, the random key would decide how often it meets another one in the map.
 fn session(calls: u64) -> Result<(), Box<dyn Error>> {
     let sessions = Sessions::new(100_000, Instant::now()).map_err(|error| error.to_string())?;
-    let floor = Floor { index: 2927, written_ms: 0 };
+    let floor = Floor { wrote: 2927, seen: 2927, written_ms: 0 };
     for _ in 0..calls {
         let key = sessions.key(black_box(TOKEN));
         black_box(sessions.floor(key));
@@ -228,7 +228,7 @@ fn route_read(calls: u64) -> Result<(), Box<dyn Error>> {
     let ask = Ask {
         wants: Wants::Fresh,
         mode: ConsistencyMode::Session,
-        floor: Floor { index: 2927, written_ms: 0 },
+        floor: Floor { wrote: 2927, seen: 2927, written_ms: 0 },
         tried: 0,
         now: Instant::now(),
         turn: 0,
