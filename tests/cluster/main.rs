@@ -6,6 +6,7 @@ mod support;
 
 mod bring_up;
 mod clients;
+mod dev;
 mod failover;
 mod load;
 mod operations;

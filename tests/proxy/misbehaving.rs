@@ -99,6 +99,7 @@ async fn a_write_is_sent_once_whatever_comes_back() {
 #[tokio::test]
 async fn half_a_body_is_not_passed_off_as_a_whole_one() {
     let (answer, asked) = write_through(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"half\":").await;
-    assert!(answer.is_err(), "{answer:?}");
+    // Either the break reaches the client, or it was seen before anything was passed on.
+    assert!(answer.is_err() || answer == Ok((502, Some("unknown".to_owned()))), "{answer:?}");
     assert_eq!(asked, 1);
 }
