@@ -120,7 +120,7 @@ impl Running {
         threads.tell_each(prepared.commands).await;
         let (control, commands) = mpsc::channel(MAX_CONTROL);
         let (drainer, drain) = shutdown::drain();
-        let mirror = Arc::new(Mirror::default());
+        let mirror = Arc::new(Mirror::new(Arc::clone(&shared)));
         let config_text = Arc::new(ArcSwap::from_pointee(text));
         let addresses = addresses(&prepared.open, admin.as_ref(), &config);
         if let Some(admin) = admin {

@@ -2,18 +2,22 @@
 //! thread, because admin calls must not wait.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value, json};
 
 use crate::proxy::admin::{ExplainAsk, Insight};
 use crate::proxy::cluster::{ClusterHandle, ClusterStatus};
+use crate::proxy::explain::{self, Asked};
 use crate::proxy::learn::LearnedReport;
 use crate::proxy::snapshot::{ServerId, Snapshot};
+use crate::proxy::worker::Shared;
 
 /// The mirror.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Mirror {
+    shared: Arc<Shared>,
     status: ArcSwap<Option<ClusterStatus>>,
     learned: ArcSwap<Option<LearnedReport>>,
 }
@@ -21,6 +25,10 @@ pub(super) struct Mirror {
 // === impl Mirror ===
 
 impl Mirror {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, status: ArcSwap::default(), learned: ArcSwap::default() }
+    }
+
     /// Asks the owner anew; it ends with the process, then the old picture stays.
     pub(super) async fn refresh(&self, cluster: &ClusterHandle) {
         if let Ok(status) = cluster.status().await {
@@ -34,8 +42,13 @@ impl Mirror {
 
 impl Insight for Mirror {
     fn explain(&self, snapshot: &Snapshot, ask: &ExplainAsk) -> Result<Value, String> {
-        let _ = (snapshot, ask);
-        Err("pending".to_owned())
+        let asked = Asked::parse(&ask.method, &ask.path, &ask.headers).map_err(|error| error.to_string())?;
+        let live = explain::Live {
+            snapshot,
+            mount_changes: &self.shared.mount_changes,
+            first_touch: &self.shared.first_touch,
+        };
+        serde_json::to_value(explain::live(&asked, &live, Instant::now())).map_err(|error| error.to_string())
     }
 
     fn learned(&self, _snapshot: &Snapshot) -> Value {
