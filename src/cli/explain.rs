@@ -73,7 +73,8 @@ fn explain(args: &ExplainArgs) -> Result<Value, String> {
             let loaded = config::parse(&text, &name);
             let refused = || finding::render(&name, &loaded.findings);
             let config = loaded.config.clone().ok_or_else(refused)?;
-            let asked = Asked::parse(&args.method, &args.path, &headers).map_err(|error| error.to_string())?;
+            let asked =
+                Asked::parse(&args.method, &args.path, &headers).map_err(|error| error.to_string())?;
             let explanation = offline(&asked, Arc::new(config), Instant::now());
             if !args.json {
                 return Ok(Value::String(explanation.to_text()));
@@ -125,7 +126,8 @@ async fn ask(admin: &Uri, question: &Value, token: Option<&str>) -> Result<Value
         request.body(Full::new(Bytes::from(question.to_string()))).map_err(|error| failed(&error))?;
     let answer = sender.send_request(request).await.map_err(|error| failed(&error))?;
     let status = answer.status();
-    let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await.map_err(|error| failed(&error))?;
+    let body =
+        Limited::new(answer.into_body(), MAX_ANSWER).collect().await.map_err(|error| failed(&error))?;
     driving.abort();
     let value: Value = serde_json::from_slice(&body.to_bytes()).map_err(|error| failed(&error))?;
     if status.is_success() { Ok(value) } else { Err(format!("{admin} answered {status}: {value}")) }
@@ -158,8 +160,10 @@ fn write_value(value: &Value, depth: usize, out: &mut String) {
             for item in items {
                 match item {
                     Value::Object(fields) => {
-                        let line: Vec<String> =
-                            fields.iter().map(|(name, field)| format!("{name}={}", plain_text(field))).collect();
+                        let line: Vec<String> = fields
+                            .iter()
+                            .map(|(name, field)| format!("{name}={}", plain_text(field)))
+                            .collect();
                         out.push_str(&format!("{indent}- {}\n", line.join("  ")));
                     }
                     plain => out.push_str(&format!("{indent}- {}\n", plain_text(plain))),

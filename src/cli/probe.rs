@@ -30,21 +30,23 @@ async fn probe_all(config: &ProxyConfig) -> Vec<Finding> {
     for server in &config.cluster.servers {
         reports.push(inspect(server, &config.cluster, identity.as_ref()).await);
     }
-    let mut findings: Vec<Finding> = reports.iter().enumerate().flat_map(|(at, report)| of_server(at, report)).collect();
+    let mut findings: Vec<Finding> =
+        reports.iter().enumerate().flat_map(|(at, report)| of_server(at, report)).collect();
     findings.extend(of_cluster(&reports));
     findings
 }
 
 fn of_server(at: usize, report: &ServerReport) -> Vec<Finding> {
     let path = format!("cluster.servers[{at}]");
-    let (fine, rest): (Vec<&Step>, Vec<&Step>) = report.steps.iter().partition(|step| step.level == Level::Ok);
+    let (fine, rest): (Vec<&Step>, Vec<&Step>) =
+        report.steps.iter().partition(|step| step.level == Level::Ok);
     let said = |step: &Step| format!("{}: {}", step.name, step.message);
     let fine: Vec<String> = fine.into_iter().map(said).collect();
     let summary = format!("{}: {}", report.server, fine.join("; "));
     let summary = (!fine.is_empty()).then(|| finding(Severity::Note, &path, summary));
-    let rest = rest.into_iter().map(|step| {
-        finding(severity(step.level), &path, format!("{}: {}", report.server, said(step)))
-    });
+    let rest = rest
+        .into_iter()
+        .map(|step| finding(severity(step.level), &path, format!("{}: {}", report.server, said(step))));
     summary.into_iter().chain(rest).collect()
 }
 
@@ -54,7 +56,11 @@ fn of_cluster(reports: &[ServerReport]) -> Vec<Finding> {
     let active = reports.iter().filter(|report| report.role == Some("active")).count();
     let mut findings = Vec::new();
     if ids.len() > 1 {
-        let message = format!("the servers belong to {} different clusters: {}", ids.len(), Vec::from_iter(ids).join(", "));
+        let message = format!(
+            "the servers belong to {} different clusters: {}",
+            ids.len(),
+            Vec::from_iter(ids).join(", ")
+        );
         findings.push(finding(Severity::Error, "cluster.servers", message));
     }
     if !reports.is_empty() && active != 1 {

@@ -23,7 +23,6 @@ use crate::path::{PathView, api_path, canonical};
 use super::affinity::{Floor, SessionKey};
 use super::client::Client;
 use super::cluster_answer;
-use super::decisions::BadSide;
 use super::error::Refusal;
 use super::finish::{ClientBody, Record, finish};
 use super::forward::Outgoing;
@@ -104,18 +103,12 @@ fn guard(
         consistency: config.consistency.request_override,
     };
     guard::check_request(parts, &client.peer, &listener.config, allowed).map_err(|rejection| {
-        let reason = match rejection.reason {
+        record.rejected = Some(match rejection.reason {
             RejectReason::BadRequest => Rejected::BadRequest,
             RejectReason::TooLarge => Rejected::TooLarge,
-        };
-        record.rejected = Some(reason);
-        worker.shared.malformed.record(
-            BadSide::Client,
-            &listener.config.name,
-            rejection.message,
-            b"",
-            unix_ms(),
-        );
+        });
+        let malformed = &worker.shared.malformed;
+        malformed.record_request(&listener.config.name, rejection.message, parts, unix_ms());
         Refusal::BadRequest { status: rejection.status, message: rejection.message }
     })
 }
