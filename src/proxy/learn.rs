@@ -23,6 +23,8 @@ use crate::config::proxy::Learn;
 const CAP: f64 = 4.0;
 /// An explored answer of a flipped shape weighs this part of `min_samples`: a few local answers unlearn it.
 const EXPLORED_WEIGHT: f64 = 0.25;
+/// A shape forwarded less often than this part of `flip_at` is known to be local and no longer watched.
+const CLEARLY_LOCAL: f64 = 0.25;
 /// Below this weight evidence is forgotten altogether.
 const FORGOTTEN: f64 = 0.5;
 /// When the tree is full, this part of it goes at once: the weakest.
@@ -40,10 +42,12 @@ pub struct ShapeKey {
     operation: Operation,
 }
 
-/// What workers ask. Empty until a shape has flipped.
+/// What workers ask. Empty until the first forwarded answer.
 #[derive(Debug, Clone, Default)]
 pub struct Learned {
-    /// By leaf or mount hash. A `false` leaf stands only where its mount says `true`.
+    /// By leaf or mount hash: what flipped, and what is in doubt, so that its local answers are reported as well
+    /// (evidence of forwarded answers alone would flip every shape in the end). What is known to be local is not
+    /// here: it costs nothing until it is forwarded again.
     verdicts: HashMap<u64, bool>,
     explore: f64,
 }
@@ -51,8 +55,19 @@ pub struct Learned {
 /// The lesson for one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LearnedVerdict {
-    /// Standbys forward it: it goes to the active at once.
+    /// Standbys forward it: it goes to the active at once. False: it is being watched.
     pub to_active: bool,
+}
+
+/// What one answer did to the evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lesson {
+    /// More of the same.
+    Nothing,
+    /// A shape is watched from now on, or no longer: worth publishing soon.
+    Watched,
+    /// A verdict turned: worth publishing at once.
+    Turned,
 }
 
 /// The owner's side: all evidence.
@@ -80,6 +95,8 @@ struct Evidence {
     samples: u32,
     at: Instant,
     flipped: bool,
+    /// Neither flipped nor known to be local.
+    in_doubt: bool,
 }
 
 /// One line of `/v1/learned`.
@@ -168,22 +185,24 @@ impl LearningTree {
         Self { settings: settings.clone(), leaves: HashMap::new(), mounts: HashMap::new() }
     }
 
-    /// One answered read of a standby. True when a verdict changed, so that a new [`Learned`] is due.
-    pub fn observe(&mut self, shape: &ShapeKey, forwarded: bool, now: Instant) -> bool {
+    /// One answered read of a standby.
+    pub fn observe(&mut self, shape: &ShapeKey, forwarded: bool, now: Instant) -> Lesson {
         if !self.settings.enabled || self.settings.max_shapes == 0 {
-            return false;
+            return Lesson::Nothing;
         }
         if self.leaves.len() >= self.settings.max_shapes && !self.leaves.contains_key(&shape.leaf) {
             self.evict(now);
         }
-        let settings = self.settings.clone();
+        let settings = &self.settings;
         let leaf = self.leaves.entry(shape.leaf).or_insert_with(|| Leaf::new(shape, now));
-        // A leaf that its mount's verdict speaks for is explored as rarely as one that flipped itself.
         let mount = self.mounts.entry(shape.mount).or_insert_with(|| Evidence::new(now));
+        // A leaf that its mount's verdict speaks for is explored as rarely as one that flipped itself.
         let spoken_for = mount.flipped && leaf.evidence.samples < settings.min_samples;
-        let leaf_changed = leaf.evidence.add(forwarded, spoken_for, &settings, now);
-        let mount_changed = mount.add(forwarded, false, &settings, now);
-        leaf_changed || mount_changed || (mount.flipped && leaf.evidence.samples == settings.min_samples)
+        let by_leaf = leaf.evidence.add(forwarded, spoken_for, settings, now);
+        let by_mount = mount.add(forwarded, false, settings, now);
+        let speaks_itself = mount.flipped && leaf.evidence.samples == settings.min_samples;
+        let own_voice = if speaks_itself { Lesson::Turned } else { Lesson::Nothing };
+        by_leaf.max(by_mount).max(own_voice)
     }
 
     /// New settings; what is known stays, as far as it fits.
@@ -203,27 +222,26 @@ impl LearningTree {
         self.mounts.clear();
     }
 
-    /// Lets time pass: evidence that has decayed to nothing goes. True when a verdict went with it.
+    /// Lets time pass: evidence that has decayed to nothing goes. True when some did.
     pub fn decay(&mut self, now: Instant) -> bool {
         let half_life = self.settings.half_life.as_secs_f64();
-        let before = self.flipped_count();
+        let before = self.leaves.len() + self.mounts.len();
         self.leaves.retain(|_, leaf| leaf.evidence.weight(now, half_life) >= FORGOTTEN);
         self.mounts.retain(|_, evidence| evidence.weight(now, half_life) >= FORGOTTEN);
-        self.flipped_count() != before
+        self.leaves.len() + self.mounts.len() != before
     }
 
     /// The workers' copy.
     #[must_use]
     pub fn publish(&self) -> Arc<Learned> {
-        let flipped_mount = |hash: &u64| self.mounts.get(hash).is_some_and(|mount| mount.flipped);
-        let enough = |evidence: &Evidence| evidence.samples >= self.settings.min_samples;
-        let mut verdicts: HashMap<u64, bool> =
-            self.mounts.iter().filter(|(_, mount)| mount.flipped).map(|(hash, _)| (*hash, true)).collect();
+        let shown = |evidence: &Evidence| evidence.flipped || evidence.in_doubt;
+        let mounts = self.mounts.iter().filter(|(_, mount)| shown(mount));
+        let mut verdicts: HashMap<u64, bool> = mounts.map(|(hash, mount)| (*hash, mount.flipped)).collect();
         for (hash, leaf) in &self.leaves {
-            if leaf.evidence.flipped {
-                verdicts.insert(*hash, true);
-            } else if flipped_mount(&leaf.mount) && enough(&leaf.evidence) {
-                verdicts.insert(*hash, false);
+            let by_mount = self.mounts.get(&leaf.mount).is_some_and(|mount| mount.flipped);
+            let thin = leaf.evidence.samples < self.settings.min_samples;
+            if by_mount || shown(&leaf.evidence) {
+                verdicts.insert(*hash, leaf.evidence.flipped || (by_mount && thin));
             }
         }
         Arc::new(Learned { verdicts, explore: self.settings.explore })
@@ -253,11 +271,6 @@ impl LearningTree {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.leaves.is_empty()
-    }
-
-    fn flipped_count(&self) -> usize {
-        let leaves = self.leaves.values().filter(|leaf| leaf.evidence.flipped).count();
-        leaves + self.mounts.values().filter(|mount| mount.flipped).count()
     }
 
     /// Drops the weakest eighth, and mounts that no leaf needs any more: their number stays below the leaves'.
@@ -298,7 +311,7 @@ impl Leaf {
 
 impl Evidence {
     fn new(now: Instant) -> Self {
-        Self { total: 0.0, forwarded: 0.0, samples: 0, at: now, flipped: false }
+        Self { total: 0.0, forwarded: 0.0, samples: 0, at: now, flipped: false, in_doubt: false }
     }
 
     /// Weight left at `now`.
@@ -310,8 +323,8 @@ impl Evidence {
         if self.total > 0.0 { self.forwarded / self.total } else { 0.0 }
     }
 
-    /// Adds one answer; true when the verdict turned.
-    fn add(&mut self, forwarded: bool, rare: bool, settings: &Learn, now: Instant) -> bool {
+    /// Adds one answer.
+    fn add(&mut self, forwarded: bool, rare: bool, settings: &Learn, now: Instant) -> Lesson {
         self.age(now, settings.half_life.as_secs_f64());
         let min = f64::from(settings.min_samples.max(1));
         let weight = if self.flipped || rare { (min * EXPLORED_WEIGHT).max(1.0) } else { 1.0 };
@@ -320,9 +333,15 @@ impl Evidence {
         self.samples = self.samples.saturating_add(1);
         self.shrink_to(min * CAP);
         let flipped = self.samples >= settings.min_samples && self.share() > settings.flip_at;
-        let turned = flipped != self.flipped;
-        self.flipped = flipped;
-        turned
+        let few = self.samples < settings.min_samples.saturating_mul(2);
+        let in_doubt = !flipped && (few || self.share() > settings.flip_at * CLEARLY_LOCAL);
+        let lesson = match (flipped != self.flipped, in_doubt != self.in_doubt) {
+            (true, _) => Lesson::Turned,
+            (false, true) => Lesson::Watched,
+            (false, false) => Lesson::Nothing,
+        };
+        (self.flipped, self.in_doubt) = (flipped, in_doubt);
+        lesson
     }
 
     fn age(&mut self, now: Instant, half_life: f64) {
@@ -397,8 +416,9 @@ mod tests {
     fn flips_after_min_samples_and_not_before() {
         let mut tree = LearningTree::new(&settings());
         let now = Instant::now();
-        feed(&mut tree, "plug/creds/a", true, 19, now);
         assert!(tree.publish().is_empty());
+        feed(&mut tree, "plug/creds/a", true, 19, now);
+        assert_eq!(verdict(&tree, "plug/creds/a"), Some(false), "watched");
         feed(&mut tree, "plug/creds/a", true, 1, now);
         assert_eq!(verdict(&tree, "plug/creds/b"), Some(true), "same shape, other name");
         assert_eq!(tree.publish().verdict("ns", "plug/creds/a", Operation::Read), None, "other namespace");
@@ -435,7 +455,44 @@ mod tests {
         feed(&mut tree, "plug/creds/a", true, 500, now);
         assert_eq!(verdict(&tree, "plug/creds/a"), Some(true));
         feed(&mut tree, "plug/creds/a", false, 20, now);
-        assert_eq!(verdict(&tree, "plug/creds/a"), None);
+        assert_eq!(verdict(&tree, "plug/creds/a"), Some(false));
+    }
+
+    #[test]
+    fn a_shape_forwarded_now_and_then_never_flips() {
+        // Every fresh token's first use is forwarded: one in ten here, and the shape is a pure read.
+        let mut tree = LearningTree::new(&settings());
+        let now = Instant::now();
+        for round in 0..500 {
+            let path = format!("plug/data/{round}");
+            feed(&mut tree, &path, true, 1, now);
+            // A worker reports local answers only of what is watched.
+            for _ in 0..9 {
+                if verdict(&tree, &path).is_some() {
+                    feed(&mut tree, &path, false, 1, now);
+                }
+            }
+            assert_ne!(verdict(&tree, &path), Some(true), "round {round}");
+        }
+    }
+
+    #[test]
+    fn what_is_clearly_local_is_watched_no_more() {
+        let mut tree = LearningTree::new(&settings());
+        let now = Instant::now();
+        feed(&mut tree, "plug/data/a", true, 1, now);
+        assert_eq!(verdict(&tree, "plug/data/a"), Some(false));
+        feed(&mut tree, "plug/data/a", false, 40, now);
+        assert!(tree.publish().is_empty());
+        feed(&mut tree, "plug/data/a", true, 8, now);
+        assert_eq!(verdict(&tree, "plug/data/a"), Some(false), "in doubt again");
+    }
+
+    #[test]
+    fn lessons() {
+        let mut tree = LearningTree::new(&Learn { min_samples: 2, ..settings() });
+        let lessons = [true, true, true].map(|f| tree.observe(&key("plug/creds/a"), f, Instant::now()));
+        assert_eq!(lessons, [Lesson::Watched, Lesson::Turned, Lesson::Nothing]);
     }
 
     #[test]

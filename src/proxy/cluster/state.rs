@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::config::proxy::{ProxyConfig, Server};
 use crate::proxy::endpoint::{Endpoint, is_serving};
 use crate::proxy::health::{Orders, Pace, ProbeReport, Wanted};
-use crate::proxy::learn::{Learned, LearningTree};
+use crate::proxy::learn::{Learned, LearningTree, Lesson};
 use crate::proxy::metrics::ClusterCounters;
 use crate::proxy::observation::{FailureKind, Observation};
 use crate::proxy::outlier::allowed_ejections;
@@ -41,6 +41,8 @@ pub struct ClusterState {
     slots: Vec<Slot>,
     last_leader: Option<Arc<str>>,
     learned: Arc<Learned>,
+    /// Evidence that workers should know of soon.
+    learned_anew: bool,
     mounts: Arc<MountTable>,
     cluster_name: Option<Arc<str>>,
     urgent_until: Option<Instant>,
@@ -88,6 +90,7 @@ impl ClusterState {
             slots: Vec::new(),
             last_leader: None,
             learned: Arc::default(),
+            learned_anew: false,
             mounts: Arc::default(),
             cluster_name: None,
             urgent_until: None,
@@ -120,7 +123,7 @@ impl ClusterState {
         }
         self.counters.place_servers(self.endpoints.iter().map(|endpoint| &*endpoint.name));
         self.learning.configure(&config.routing.learn, now);
-        self.learned = self.learning.publish();
+        self.publish_learned();
         self.config = config;
         self.generation += 1;
         self.decision.verdicts.clear();
@@ -171,11 +174,12 @@ impl ClusterState {
                 false
             }
             Observation::Forwarded { shape, forwarded } => {
-                let turned = self.learning.observe(shape, *forwarded, now);
-                if turned {
-                    self.learned = self.learning.publish();
+                let lesson = self.learning.observe(shape, *forwarded, now);
+                self.learned_anew |= lesson != Lesson::Nothing;
+                if lesson == Lesson::Turned {
+                    self.publish_learned();
                 }
-                turned
+                lesson == Lesson::Turned
             }
             Observation::Dialect { server, dialect } => {
                 let Some(endpoint) = self.endpoints.get_mut(server.index()) else { return false };
@@ -216,6 +220,11 @@ impl ClusterState {
     /// Everything learned is forgotten.
     pub fn reset_learned(&mut self) {
         self.learning.reset();
+        self.publish_learned();
+    }
+
+    fn publish_learned(&mut self) {
+        self.learned_anew = false;
         self.learned = self.learning.publish();
     }
 
@@ -234,9 +243,10 @@ impl ClusterState {
         }
         if now.duration_since(self.decayed_at) >= DECAY_EVERY {
             self.decayed_at = now;
-            if self.learning.decay(now) {
-                self.learned = self.learning.publish();
-            }
+            self.learned_anew |= self.learning.decay(now);
+        }
+        if self.learned_anew {
+            self.publish_learned();
         }
         self.settle(now);
     }
