@@ -1,7 +1,50 @@
 //! # Understudy
 //!
-//! The single client endpoint of a Vault-API cluster: standbys take the reads, the active node takes the
-//! writes, and no client ever reads the past.
+//! The single client endpoint of a Vault-API cluster: standbys take the reads, the active node takes the writes, and no
+//! client ever reads the past.
+//!
+//! ## Bird's-eye view
+//!
+//! ```text
+//!   control thread                                      worker threads (one per core, nothing shared per request)
+//!   ┌──────────────────────────────────────┐            ┌──────────────────────────────────────────────┐
+//!   │ cluster owner ← probers, discovery    │─Snapshot──>│ sockets (SO_REUSEPORT) → hyper → service      │
+//!   │ admin, metrics, signals, reload       │<─observe───│ service → pools → servers                     │
+//!   └──────────────────────────────────────┘            └──────────────────────────────────────────────┘
+//! ```
+//!
+//! ## Life of a request
+//!
+//! [`proxy::service`] tells it: guard the head ([`proxy::guard`]), judge what it needs ([`proxy::verdict`]: rules, the
+//! table in [`api::classify`], learning, mount changes), find the floor its session must see ([`proxy::affinity`]), choose
+//! a server ([`proxy::route`], [`proxy::balance`]), send it ([`proxy::forward`] over [`net::upstream`]), read what came
+//! back ([`proxy::answer`]) and either go on ([`proxy::retry`], held by `hold`) or take it, note what it teaches
+//! (`observe`) and count it (`finish`). The loop is in `pursue`.
+//!
+//! ## Layers
+//!
+//! A file imports only from its own layer and those above it in this list (`tests/tidy.rs` checks it):
+//!
+//! * vocabulary: [`backoff`], [`clock`], [`index`], [`path`], [`secret`], [`shutdown`], [`telemetry`]
+//! * [`api`] (Vault's wire; does not know the configuration) and [`config`] (what we are told)
+//! * [`net`] (bytes and HTTP; does not know Vault)
+//! * [`proxy`] (knows Vault's wire, never a node's inside)
+//! * [`cli`] (the way in; decides nothing)
+//!
+//! ## Invariants
+//!
+//! * A worker never changes a snapshot; the cluster owner is the only writer. The exceptions are numbers that only rise.
+//! * Only answers raise floors. A standby's answer below the floor is not believed.
+//! * A request that may have run and is not a read is never sent twice.
+//! * Nothing that writes is sent to a standby first; what is not known goes to the active node.
+//! * Tokens are hashed at the door: no log, metric, error or `Debug` output can hold one.
+//! * Every queue, map, body, retry and wait has a bound beside it.
+//!
+//! ## Cross-cutting
+//!
+//! *Time*: one [`clock::Clock`] per process; deadlines are swept, not timed (decision 005). *Errors*: small enums beside
+//! what fails; [`proxy::error`] is the only file that picks a status. *Shutdown*: accept loops stop, connections finish
+//! with their last answer, the grace period cuts the rest.
 
 pub mod backoff;
 pub mod clock;
