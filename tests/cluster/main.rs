@@ -12,4 +12,5 @@ mod load;
 mod operations;
 mod owner;
 mod scripted;
+mod scripted_tls;
 mod sessions;

@@ -369,3 +369,68 @@ fn the_operator_and_ejection() {
     assert_eq!(active(&world.decide()), None);
     assert_eq!(reasons(&world.at(3_600))[2], "no_leader");
 }
+
+mod laws {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn role() -> impl Strategy<Value = Role> {
+        prop::sample::select(vec![
+            Role::Active,
+            Role::Standby,
+            Role::PerfStandby,
+            Role::Sealed,
+            Role::Unhealthy,
+            Role::Unreachable,
+            Role::Unknown,
+            Role::DrSecondary,
+        ])
+    }
+
+    fn admin() -> impl Strategy<Value = AdminState> {
+        prop::sample::select(vec![AdminState::Ready, AdminState::Ready, AdminState::Drain, AdminState::Maint])
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_servers_say(
+            servers in prop::collection::vec((role(), admin(), 0_usize..3, any::<bool>(), 0_u64..200, any::<bool>()), 3),
+            known in any::<bool>(),
+            second in 0_u64..30,
+        ) {
+            let mut world = World::healthy();
+            for (at, (role, admin, names, foreign, applied, ejected)) in servers.iter().enumerate() {
+                let endpoint = world.is(at, *role, ["a", "b", "c"][*names]);
+                endpoint.admin = *admin;
+                endpoint.live.reset_applied_index(*applied);
+                if *ejected {
+                    let settings = config("").cluster.outlier_detection;
+                    let start = world.start;
+                    world.endpoints[at].outlier.eject(&settings, start);
+                }
+                if *foreign {
+                    world.cluster_id(at, "other");
+                }
+            }
+            if !known {
+                world.memory.cluster_id = None;
+            }
+            let decision = world.at(second);
+            if let Some(id) = decision.active {
+                let verdict = decision.verdicts[id.index()];
+                prop_assert_eq!(verdict.role, Role::Active);
+                prop_assert!(world.endpoints[id.index()].admin != AdminState::Maint);
+                prop_assert!(!decision.disputed);
+                prop_assert_ne!(verdict.reason, "ejected");
+            }
+            for (at, verdict) in decision.verdicts.iter().enumerate() {
+                prop_assert!(!verdict.reads || verdict.usable, "reads where nothing may be asked: {verdict:?}");
+                prop_assert!(!verdict.usable || world.endpoints[at].admin == AdminState::Ready);
+                prop_assert!(verdict.role != Role::Foreign || !verdict.usable);
+                let leads = decision.active.is_some_and(|id| id.index() == at);
+                prop_assert!(!(verdict.reads && verdict.role == Role::Active) || leads, "one active reads at most");
+                prop_assert!(!verdict.gate_passed || decision.active.is_some());
+            }
+        }
+    }
+}
