@@ -288,16 +288,18 @@ impl Pursuit<'_> {
             budget: self.retrying
                 || retry::budget_allows(settings, self.worker.retries.get(), self.worker.requests.get()),
         };
-        if !request.budget {
+        if !request.budget && retry::needs_budget(ended) {
             self.worker.metrics.retry_budget_exhausted();
         }
+        // What only the active node can answer has nowhere else to go: it waits for the next one to lead instead of
+        // using up its attempts on this one.
+        let unreachable_leader = retry::was_not_sent(ended) && chosen.view.snapshot.active == Some(server);
+        if unreachable_leader && request.replayable && ended != Ended::Overflow {
+            self.record.retried(RetryReason::Connect);
+            self.hold(&view).await.map_err(|_| Refusal::NotSent)?;
+            return Ok(None);
+        }
         match retry::decide(ended, request, settings) {
-            // A write has nowhere else to go: it waits for the active node instead of using up its attempts.
-            Next::Again(RetryOn::ConnectFailure) if self.wants == Wants::Active => {
-                self.record.retried(RetryReason::Connect);
-                self.hold(&view).await.map_err(|_| Refusal::NotSent)?;
-                Ok(None)
-            }
             Next::Again(reason) => {
                 self.again(reason, server);
                 Ok(None)

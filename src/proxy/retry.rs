@@ -64,30 +64,62 @@ pub fn decide(ended: Ended, request: Request, settings: &Retry) -> Verdict {
         Ended::StaleIndex if request.replayable => Verdict::AskActive,
         Ended::NotLeader => Verdict::GiveUp,
         Ended::StaleIndex => Verdict::PassOn,
-        Ended::Overflow => again(RetryOn::ConnectFailure, request, settings, true, Verdict::GiveUp),
-        Ended::Connect => again(RetryOn::ConnectFailure, request, settings, true, Verdict::GiveUp),
+        Ended::Overflow => again(ended, RetryOn::ConnectFailure, request, settings, true, Verdict::GiveUp),
+        Ended::Connect => again(ended, RetryOn::ConnectFailure, request, settings, true, Verdict::GiveUp),
         Ended::Broken { sent: false } => {
-            again(RetryOn::ConnectFailure, request, settings, true, Verdict::GiveUp)
+            again(ended, RetryOn::ConnectFailure, request, settings, true, Verdict::GiveUp)
         }
         Ended::TimedOut { sent: false } => {
-            again(RetryOn::ConnectFailure, request, settings, true, Verdict::GiveUp)
+            again(ended, RetryOn::ConnectFailure, request, settings, true, Verdict::GiveUp)
         }
         Ended::Broken { sent: true } | Ended::TimedOut { sent: true } | Ended::Garbage => {
-            again(RetryOn::Reset, request, settings, request.idempotent, in_doubt(request))
+            again(ended, RetryOn::Reset, request, settings, request.idempotent, in_doubt(request))
         }
         Ended::Gateway => {
-            again(RetryOn::GatewayError, request, settings, request.idempotent, Verdict::PassOn)
+            again(ended, RetryOn::GatewayError, request, settings, request.idempotent, Verdict::PassOn)
         }
     }
+}
+
+/// Nothing of the request left this proxy.
+#[must_use]
+pub fn was_not_sent(ended: Ended) -> bool {
+    match ended {
+        Ended::Connect
+        | Ended::Overflow
+        | Ended::Broken { sent: false }
+        | Ended::TimedOut { sent: false } => true,
+        Ended::Broken { sent: true }
+        | Ended::TimedOut { sent: true }
+        | Ended::Garbage
+        | Ended::NotLeader
+        | Ended::StaleIndex
+        | Ended::Gateway => false,
+    }
+}
+
+/// The budget keeps repetitions from burying a server that is alive but slow. A server that is gone cannot be
+/// buried: when it dies, everything it was answering moves at once, and each request only once per server.
+#[must_use]
+pub fn needs_budget(ended: Ended) -> bool {
+    !matches!(ended, Ended::Connect | Ended::Broken { .. })
 }
 
 fn in_doubt(request: Request) -> Verdict {
     if request.idempotent { Verdict::GiveUp } else { Verdict::InDoubt }
 }
 
-fn again(reason: RetryOn, request: Request, settings: &Retry, safe: bool, otherwise: Verdict) -> Verdict {
+fn again(
+    ended: Ended,
+    reason: RetryOn,
+    request: Request,
+    settings: &Retry,
+    safe: bool,
+    otherwise: Verdict,
+) -> Verdict {
+    let affordable = request.budget || !needs_budget(ended);
     let wanted = settings.on.contains(&reason) || (request.idempotent && settings.on_read.contains(&reason));
-    if safe && wanted && request.replayable && request.left > 0 && request.budget {
+    if safe && wanted && request.replayable && request.left > 0 && affordable {
         Verdict::Again(reason)
     } else {
         otherwise
@@ -159,11 +191,19 @@ mod tests {
 
     #[test]
     fn nothing_is_repeated_without_attempts_or_budget() {
-        for tired in [Request { left: 0, ..READ }, Request { budget: false, ..READ }] {
-            assert_eq!(decide(Ended::Connect, tired, &settings()), Verdict::GiveUp);
-            assert_eq!(decide(Ended::Broken { sent: true }, tired, &settings()), Verdict::GiveUp);
-            assert_eq!(decide(Ended::Gateway, tired, &settings()), Verdict::PassOn);
+        let tired = Request { left: 0, ..READ };
+        let poor = Request { budget: false, ..READ };
+        for request in [tired, poor] {
+            assert_eq!(decide(Ended::TimedOut { sent: true }, request, &settings()), Verdict::GiveUp);
+            assert_eq!(decide(Ended::Overflow, request, &settings()), Verdict::GiveUp);
+            assert_eq!(decide(Ended::Gateway, request, &settings()), Verdict::PassOn);
         }
+        assert_eq!(decide(Ended::Broken { sent: true }, tired, &settings()), Verdict::GiveUp);
+        assert_eq!(
+            decide(Ended::Broken { sent: true }, poor, &settings()),
+            Verdict::Again(RetryOn::Reset),
+            "a server that died moves everything it was answering"
+        );
     }
 
     #[test]
