@@ -22,7 +22,9 @@ use super::snapshot::Snapshot;
 const MOUNTS_PATH: &str = "/v1/sys/internal/ui/mounts";
 /// Servers taken from one DNS name; a Vault cluster has at most some ten nodes.
 const MAX_SERVERS: usize = 64;
-/// Before a leader is known, and after a failed look, mounts are asked for again this soon.
+/// Before a leader is known, one is looked for this often.
+const NO_LEADER_YET: Duration = Duration::from_millis(100);
+/// After a failed look, mounts are asked for again no sooner than this.
 const SOON: Duration = Duration::from_secs(2);
 /// A mount list takes the server longer than a health answer.
 const MOUNTS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -117,7 +119,7 @@ async fn watch_mounts(
                 }
                 settings.interval
             }
-            Ok(None) => SOON.min(settings.interval),
+            Ok(None) => NO_LEADER_YET,
             Err(why) => {
                 tracing::warn!(%why, "mount discovery failed; the last mount list stays");
                 SOON.max(settings.interval / 4).min(settings.interval)
