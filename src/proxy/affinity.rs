@@ -146,6 +146,13 @@ impl Sessions {
         raise(&self.global_written_ms, floor.written_ms);
     }
 
+    /// Before this process carried any answer, the active node's own index stands for what clients may have done
+    /// through another proxy or before a restart. Later calls change nothing.
+    pub fn seed_global(&self, index: u64) {
+        // Losing the race to an answer is fine: that answer's index is newer.
+        drop(self.global_index.compare_exchange(0, index, Ordering::AcqRel, Ordering::Relaxed));
+    }
+
     /// A new cluster took the old one's place: its indexes have nothing to do with the floors kept here.
     pub fn enter_epoch(&self, epoch: u64) {
         if self.epoch.swap(epoch, Ordering::AcqRel) == epoch {
@@ -271,6 +278,17 @@ mod tests {
         store.raise_global(at(5));
         assert_eq!(store.floor(store.key(b"b")), None);
         assert_eq!(store.global(), at(5));
+    }
+
+    #[test]
+    fn a_fresh_process_starts_at_the_active_nodes_index_and_only_once() {
+        let store = sessions(1000);
+        store.seed_global(7);
+        store.seed_global(9);
+        assert_eq!(store.global(), at(7));
+        store.raise_global(at(8));
+        store.seed_global(3);
+        assert_eq!(store.global(), at(8));
     }
 
     #[test]

@@ -297,6 +297,9 @@ impl Worker {
     fn refresh(&self) {
         let snapshot = self.shared.cluster.snapshot.load_full();
         self.shared.sessions.enter_epoch(snapshot.epoch);
+        if let Some(active) = snapshot.active_server() {
+            self.shared.sessions.seed_global(active.live.applied_index());
+        }
         let old = self.view();
         let new = View::new(snapshot, &self.shared, &self.metrics, Some(&old));
         for server in &old.snapshot.servers {

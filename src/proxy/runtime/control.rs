@@ -408,6 +408,7 @@ impl Control {
         let deadline = Instant::now() + grace;
         tracing::info!(grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX), "draining");
         self.workers.drain(deadline).await;
+        self.listeners.iter().for_each(OpenListener::remove_socket_files);
         tokio::select! {
             () = self.workers.ended(deadline) => tracing::info!("drained"),
             () = signals.impatient() => tracing::warn!("a second signal: not waiting any longer"),

@@ -176,6 +176,16 @@ impl OpenListener {
         }
     }
 
+    /// The process goes: its socket files would only be in the way.
+    pub(super) fn remove_socket_files(&self) {
+        for (_, address) in &self.binds {
+            let Address::Unix(path) = address else { continue };
+            if let Err(error) = std::fs::remove_file(path) {
+                tracing::debug!(%error, path = %path.display(), "a socket file stays");
+            }
+        }
+    }
+
     pub(super) fn certificates(&self) -> Vec<CertificateExpiry> {
         let Some(tls) = &self.listener.tls else { return Vec::new() };
         let name = &self.listener.config.name;
