@@ -55,7 +55,7 @@ fn readers(snapshot: &Snapshot) -> usize {
     snapshot.servers.iter().filter(|server| server.reads && Some(server.id) != snapshot.active).count()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn roles_follow_a_real_cluster() {
     let mut cluster = RealCluster::start(3).await;
     let (handle, _metrics) = watch(&cluster, "");
@@ -97,7 +97,7 @@ async fn roles_follow_a_real_cluster() {
     until(&handle, "and gets them back", whole).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn mounts_are_read_with_a_token() {
     let cluster = RealCluster::start(3).await;
     let scratch = tempfile::tempdir().unwrap();
@@ -120,7 +120,7 @@ async fn mounts_are_read_with_a_token() {
 }
 
 /// vault-semantics §0 fact 7: a standby without quorum goes on answering reads as if nothing had happened.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_standby_cut_off_from_quorum_gets_no_reads_after_the_gate() {
     let mut cluster = RealCluster::start(3).await;
     let (handle, _metrics) =
@@ -139,7 +139,7 @@ async fn a_standby_cut_off_from_quorum_gets_no_reads_after_the_gate() {
     assert_eq!(handle.snapshot.load().servers[left].role, Role::Standby);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_wanted_index_is_chased_and_its_time_measured() {
     let cluster = RealCluster::start(3).await;
     let (handle, _metrics) = watch(&cluster, "");
