@@ -149,8 +149,10 @@ impl Sessions {
     /// Before this process carried any answer, the active node's own index stands for what clients may have done
     /// through another proxy or before a restart. Later calls change nothing.
     pub fn seed_global(&self, index: u64) {
-        // Losing the race to an answer is fine: that answer's index is newer.
-        drop(self.global_index.compare_exchange(0, index, Ordering::AcqRel, Ordering::Relaxed));
+        let seeded = self.global_index.compare_exchange(0, index, Ordering::AcqRel, Ordering::Relaxed);
+        if seeded.is_ok() {
+            tracing::debug!(index, "sessions nobody knows yet start at this index");
+        }
     }
 
     /// A new cluster took the old one's place: its indexes have nothing to do with the floors kept here.

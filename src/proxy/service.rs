@@ -142,9 +142,12 @@ fn decide(
 ) -> Result<Verdict, Refusal> {
     let bad = |message| Refusal::BadRequest { status: http::StatusCode::BAD_REQUEST, message };
     let view_of_path = canonical(parts.uri.path());
-    let (path, unclean) = match &view_of_path {
-        PathView::Clean(clean) => (api_path(clean), false),
-        PathView::Unclean(_) => (None, true),
+    let (path, outside_api, unclean) = match &view_of_path {
+        PathView::Clean(clean) => match api_path(clean) {
+            Some(path) => (Some(path), None, false),
+            None => (None, Some(&**clean), false),
+        },
+        PathView::Unclean(_) => (None, None, true),
         PathView::Invalid(_) => return Err(bad("the path is not valid")),
     };
     let operation = operation::of(&parts.method, parts.uri.query())
@@ -155,6 +158,7 @@ fn decide(
         operation,
         path,
         unclean,
+        outside_api,
         query: parts.uri.query(),
         namespace: header::namespace(&parts.headers),
         headers: &parts.headers,

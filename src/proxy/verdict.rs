@@ -24,6 +24,8 @@ pub struct Question<'a> {
     pub path: Option<&'a str>,
     /// The path is not clean: a rule that denies cannot be held against it, so it is refused where one exists.
     pub unclean: bool,
+    /// The canonical path when it is clean and does not begin with `/v1/`.
+    pub outside_api: Option<&'a str>,
     pub query: Option<&'a str>,
     /// From the header, without slashes at its ends.
     pub namespace: &'a str,
@@ -107,7 +109,12 @@ pub fn judge(question: &Question<'_>, known: &Knowledge<'_>) -> Verdict {
 }
 
 fn builtin(question: &Question<'_>, known: &Knowledge<'_>) -> Classified {
-    let Some(path) = question.path else { return classify::unclean() };
+    let Some(path) = question.path else {
+        return match question.outside_api {
+            Some(path) => classify::outside_api(question.operation, path),
+            None => classify::unclean(),
+        };
+    };
     let mount = if known.snapshot.mounts.is_empty() {
         None
     } else {

@@ -227,9 +227,9 @@ fn decide(
     live: &Live<'_>,
     now: Instant,
 ) -> Decided {
-    let path = match view {
-        PathView::Clean(path) => api_path(path),
-        PathView::Unclean(_) | PathView::Invalid(_) => None,
+    let (path, outside_api) = match view {
+        PathView::Clean(path) => (api_path(path), api_path(path).is_none().then_some(&**path)),
+        PathView::Unclean(_) | PathView::Invalid(_) => (None, None),
     };
     let config = &live.snapshot.config;
     let rules = CompiledRules::compile(&config.routing.rules);
@@ -238,6 +238,7 @@ fn decide(
         operation,
         path,
         unclean: matches!(view, PathView::Unclean(_)),
+        outside_api,
         query,
         namespace: header::namespace(&asked.headers),
         headers: &asked.headers,
