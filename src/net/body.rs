@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::serve::BodyWatch;
 use super::upstream::UpstreamBody;
 
 /// A request body as the proxy sends it.
@@ -29,6 +30,8 @@ pub struct StreamBody {
     pub length: Option<u64>,
     /// Bytes that may still come; `u64::MAX`: unlimited.
     allowed: u64,
+    /// Ends with the upload, before the answer: a server that takes long over a large body is no slow client.
+    _watch: BodyWatch,
 }
 
 /// Why a request body ended early.
@@ -40,7 +43,7 @@ pub enum RequestBodyError {
     Aborted,
 }
 
-/// Reads a body into memory up to `keep` bytes; what is longer becomes a stream.
+/// Reads a body into memory up to `keep` bytes; what is longer becomes a stream. `watch` goes with the body.
 ///
 /// # Errors
 /// The client stopped, or sent more than `limit` bytes (`u64::MAX`: unlimited).
@@ -48,6 +51,7 @@ pub async fn read_request_body(
     mut incoming: Incoming,
     keep: usize,
     limit: u64,
+    watch: BodyWatch,
 ) -> Result<RequestBody, RequestBodyError> {
     let length = incoming.size_hint().exact();
     if length == Some(0) {
@@ -57,7 +61,7 @@ pub async fn read_request_body(
         return Err(RequestBodyError::TooLarge);
     }
     if length.is_some_and(|length| length > keep as u64) {
-        return Ok(stream(None, incoming, length, limit));
+        return Ok(stream(None, incoming, length, limit, watch));
     }
     let mut kept = Kept::default();
     while let Some(data) = next_data(&mut incoming).await? {
@@ -67,7 +71,7 @@ pub async fn read_request_body(
         }
         if kept.len() > keep {
             let allowed = limit.saturating_sub(kept.len() as u64);
-            return Ok(stream(Some(kept.into_bytes()), incoming, length, allowed));
+            return Ok(stream(Some(kept.into_bytes()), incoming, length, allowed, watch));
         }
     }
     Ok(match kept.into_bytes() {
@@ -76,8 +80,14 @@ pub async fn read_request_body(
     })
 }
 
-fn stream(first: Option<Bytes>, rest: Incoming, length: Option<u64>, allowed: u64) -> RequestBody {
-    RequestBody::Stream(Box::new(StreamBody { first, rest, length, allowed }))
+fn stream(
+    first: Option<Bytes>,
+    rest: Incoming,
+    length: Option<u64>,
+    allowed: u64,
+    watch: BodyWatch,
+) -> RequestBody {
+    RequestBody::Stream(Box::new(StreamBody { first, rest, length, allowed, _watch: watch }))
 }
 
 async fn next_data(incoming: &mut Incoming) -> Result<Option<Bytes>, RequestBodyError> {

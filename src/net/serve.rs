@@ -12,7 +12,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
@@ -73,6 +73,8 @@ pub struct ConnectionState {
     requests: AtomicU32,
     /// Requests whose body is still coming in.
     bodies: AtomicU32,
+    /// HTTP/2: bytes between requests are housekeeping (PING, WINDOW_UPDATE), not the beginning of a head.
+    multiplexed: AtomicBool,
     read_blocked_ms: AtomicU64,
     write_blocked_ms: AtomicU64,
     command: AtomicU8,
@@ -105,14 +107,14 @@ impl ConnectionState {
         }
     }
 
-    /// A request waits for its client's body; undone by [`Self::body_ended`].
-    pub fn body_expected(&self) {
-        self.bodies.store(self.bodies.load(Relaxed) + 1, Relaxed);
-        self.read_blocked_ms.store(0, Relaxed);
+    /// The connection speaks HTTP/2.
+    pub fn multiplexes(&self) {
+        self.multiplexed.store(true, Relaxed);
     }
 
-    pub fn body_ended(&self) {
-        self.bodies.store(self.bodies.load(Relaxed).saturating_sub(1), Relaxed);
+    #[must_use]
+    pub fn is_multiplexed(&self) -> bool {
+        self.multiplexed.load(Relaxed)
     }
 
     pub fn tunnel_started(&self) {
@@ -213,7 +215,7 @@ impl ConnectionState {
 
     fn bytes_read(&self) {
         self.read_blocked_ms.store(0, Relaxed);
-        if self.phase() == Phase::Idle {
+        if self.phase() == Phase::Idle && !self.is_multiplexed() {
             self.enter(Phase::Head);
         }
     }
@@ -222,6 +224,27 @@ impl ConnectionState {
         if cell.load(Relaxed) == 0 {
             cell.store(self.clock.load(Relaxed).max(1), Relaxed);
         }
+    }
+}
+
+/// A request waits for its client's body for as long as this lives: until the body was read or given up.
+#[derive(Debug)]
+pub struct BodyWatch(Arc<ConnectionState>);
+
+// === impl BodyWatch ===
+
+impl BodyWatch {
+    #[must_use]
+    pub fn new(state: &Arc<ConnectionState>) -> Self {
+        state.bodies.store(state.bodies.load(Relaxed) + 1, Relaxed);
+        state.read_blocked_ms.store(0, Relaxed);
+        Self(Arc::clone(state))
+    }
+}
+
+impl Drop for BodyWatch {
+    fn drop(&mut self) {
+        self.0.bodies.store(self.0.bodies.load(Relaxed).saturating_sub(1), Relaxed);
     }
 }
 
@@ -385,13 +408,30 @@ mod tests {
         state.blocked(&state.read_blocked_ms);
         clock.store(100, Relaxed);
         assert_eq!(state.overdue(DEADLINES), None);
-        state.body_expected();
+        let body = BodyWatch::new(&state);
         state.blocked(&state.read_blocked_ms);
         clock.store(161, Relaxed);
         assert_eq!(state.overdue(DEADLINES), Some(Overdue::Body));
         state.bytes_read();
         assert_eq!(state.overdue(DEADLINES), None);
-        state.body_ended();
+        state.blocked(&state.read_blocked_ms);
+        drop(body);
+        clock.store(1000, Relaxed);
+        assert_eq!(state.overdue(DEADLINES), None, "the body is here; now the server takes its time");
+    }
+
+    #[test]
+    fn bytes_on_an_idle_http2_connection_are_no_head() {
+        let (clock, state) = state();
+        state.multiplexes();
+        assert_eq!(state.phase(), Phase::Head, "its first request has the head's time");
+        state.request_started();
+        state.request_ended();
+        state.bytes_read();
+        clock.store(200, Relaxed);
+        assert_eq!((state.phase(), state.overdue(DEADLINES)), (Phase::Idle, None));
+        clock.store(302, Relaxed);
+        assert_eq!(state.overdue(DEADLINES), Some(Overdue::Idle));
     }
 
     #[test]

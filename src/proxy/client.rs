@@ -198,6 +198,9 @@ async fn serve<S>(
         None => false,
     };
     client.is_h2 = is_h2;
+    if is_h2 {
+        state.multiplexes();
+    }
     let labels = (
         if is_h2 { ClientProto::H2 } else { ClientProto::H1 },
         if client.tls.is_some() { TlsLabel::Yes } else { TlsLabel::No },

@@ -60,12 +60,20 @@ pub(super) struct Record {
     pub(super) answer_headers: bool,
     /// The client's connection cannot carry another request.
     pub(super) close: bool,
-    /// The request body is passed through: the sweeper watches it until the answer is done.
-    pub(super) streams_body: bool,
     /// `timeouts.tunnel` of the listener.
     pub(super) tunnel_idle: Duration,
     request_id: Option<HeaderValue>,
     namespace: Option<HeaderValue>,
+}
+
+/// Status of a request whose client left before there was an answer (nginx's number for it): counted, never sent.
+const CLIENT_LEFT: u16 = 499;
+
+/// A request that has no answer yet. Dropped without [`Underway::finish`], its client went away: it is counted and
+/// logged all the same, and the connection's and worker's tallies stay true.
+#[derive(Debug)]
+pub(super) struct Underway {
+    inner: Option<(Rc<Worker>, Rc<Client>, Record)>,
 }
 
 /// An answer's body that knows when it is over.
@@ -109,7 +117,6 @@ impl Record {
             bytes_in: 0,
             answer_headers: false,
             close: false,
-            streams_body: false,
             tunnel_idle: Duration::ZERO,
             request_id: None,
             namespace: None,
@@ -157,6 +164,11 @@ impl Record {
         refusal.answer()
     }
 
+    /// The client left: a write that was on its way to a server may have run.
+    fn abandoned(&mut self) {
+        self.in_doubt |= self.class != Class::Read && self.server.is_some();
+    }
+
     fn is_plain(&self, status: u16) -> bool {
         let routine = matches!(
             self.prediction,
@@ -166,8 +178,37 @@ impl Record {
     }
 }
 
+// === impl Underway ===
+
+impl Underway {
+    pub(super) fn new(worker: Rc<Worker>, client: Rc<Client>, record: Record) -> Self {
+        Self { inner: Some((worker, client, record)) }
+    }
+
+    pub(super) fn parts(&mut self) -> (&Rc<Worker>, &Rc<Client>, &mut Record) {
+        let (worker, client, record) =
+            self.inner.as_mut().expect("taken only by finish, which consumes it, and by drop");
+        (worker, client, record)
+    }
+
+    pub(super) fn finish(mut self, answer: Response<AnswerBody>) -> Response<ClientBody> {
+        let (worker, client, record) =
+            self.inner.take().expect("taken only here, where self ends, and by drop");
+        finish(worker, client, answer, record)
+    }
+}
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        if let Some((worker, client, mut record)) = self.inner.take() {
+            record.abandoned();
+            conclude(&worker, &client, &record, CLIENT_LEFT, 0);
+        }
+    }
+}
+
 /// Hands the answer over. A body that is already here is as good as sent; another one is followed to its end.
-pub(super) fn finish(
+fn finish(
     worker: Rc<Worker>,
     client: Rc<Client>,
     mut answer: Response<AnswerBody>,
@@ -194,9 +235,6 @@ fn conclude(worker: &Worker, client: &Client, record: &Record, status: u16, byte
     let total = record.started.elapsed();
     let listener = client.listener.borrow();
     worker.requests.set(worker.requests.get() - 1);
-    if record.streams_body {
-        client.state.body_ended();
-    }
     client.state.request_ended();
     worker.metrics.finished(&Finished {
         listener: listener.slot,

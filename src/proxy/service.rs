@@ -18,13 +18,14 @@ use crate::api::header;
 use crate::api::operation;
 use crate::config::proxy::ConsistencyMode;
 use crate::net::body::{AnswerBody, RequestBody, read_request_body};
+use crate::net::serve::BodyWatch;
 use crate::path::{PathView, api_path, canonical};
 
 use super::affinity::{Floor, SessionKey};
 use super::client::Client;
 use super::cluster_answer;
 use super::error::Refusal;
-use super::finish::{ClientBody, Record, finish};
+use super::finish::{ClientBody, Record, Underway};
 use super::forward::Outgoing;
 use super::guard::{self, Allowed, GuardedRequest, RejectReason};
 use super::metrics::label::Rejected;
@@ -43,12 +44,14 @@ pub(super) async fn handle(
     worker.set_clock(started);
     worker.requests.set(worker.requests.get() + 1);
     client.state.request_started();
-    let mut record = Record::new(started, request.method(), request.uri());
-    let answer = match answer(&worker, &client, request, &mut record).await {
+    let record = Record::new(started, request.method(), request.uri());
+    let mut underway = Underway::new(worker, client, record);
+    let (worker, client, record) = underway.parts();
+    let answer = match answer(worker, client, request, record).await {
         Ok(answer) => answer,
         Err(refusal) => record.refused(refusal),
     };
-    Ok(finish(worker, client, answer, record))
+    Ok(underway.finish(answer))
 }
 
 async fn answer(
@@ -61,6 +64,8 @@ async fn answer(
     let (mut parts, incoming) = request.into_parts();
     let upgrading = super::tunnel::on_upgrade(&mut parts);
     let guarded = guard(worker, client, &view, &mut parts, record)?;
+    // hyper offers it for every `Connection: upgrade`; a 101 nobody was asked for opens no tunnel.
+    let upgrading = upgrading.filter(|_| guarded.upgrade.is_some());
     limit_rate(client, &guarded, record)?;
     let verdict = decide(worker, &view, &parts, &guarded, record)?;
     record.judged(&verdict);
@@ -227,12 +232,7 @@ async fn receive(
     let limit = verdict.max_body_bytes.unwrap_or(client.listener.borrow().config.limits.max_body_bytes);
     let limit = if limit == 0 { u64::MAX } else { limit };
     let keep = view.snapshot.config.retry.buffer_bytes;
-    client.state.body_expected();
-    let body = read_request_body(incoming, keep, limit).await;
-    record.streams_body = matches!(body, Ok(RequestBody::Stream(_)));
-    if !record.streams_body {
-        client.state.body_ended();
-    }
+    let body = read_request_body(incoming, keep, limit, BodyWatch::new(&client.state)).await;
     body.map_err(|error| match error {
         crate::net::body::RequestBodyError::TooLarge => Refusal::BodyTooLarge,
         crate::net::body::RequestBodyError::Aborted => Refusal::BodyAborted,

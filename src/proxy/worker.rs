@@ -17,7 +17,7 @@ use crate::index::encode_openbao;
 use crate::net::client::{Target, TlsTarget};
 use crate::net::listener::{Acceptor, Address, Bound};
 use crate::net::pool::{Pool, PoolLimits};
-use crate::net::serve::{Command as ConnectionCommand, ConnectionState, Deadlines, Overdue};
+use crate::net::serve::{Command as ConnectionCommand, ConnectionState, Deadlines, Overdue, Phase};
 use crate::net::tls;
 
 use super::access_log::AccessLog;
@@ -386,7 +386,7 @@ impl Worker {
                     self.metrics.rejected(watch.listener, Rejected::HeaderTimeout);
                 }
                 watch.state.order(ConnectionCommand::Cut);
-            } else if draining && watch.state.is_idle() && watch.state.in_phase_ms() >= DRAIN_IDLE_MS {
+            } else if draining && is_to_finish(&watch.state) {
                 watch.state.order(ConnectionCommand::Finish);
             }
         }
@@ -426,6 +426,16 @@ impl Worker {
         tracing::warn!(left = connections.len(), "the grace period is over; cutting what is left");
         connections.iter().for_each(|(_, watch)| watch.state.order(ConnectionCommand::Cut));
         true
+    }
+}
+
+/// During a drain: a connection nothing comes on, and every HTTP/2 one, whose answers cannot say `close` but which
+/// finishes what it has after GOAWAY. One that has not brought its first request yet gets the head's time for it.
+fn is_to_finish(state: &ConnectionState) -> bool {
+    match state.phase() {
+        Phase::Idle => state.is_multiplexed() || state.in_phase_ms() >= DRAIN_IDLE_MS,
+        Phase::Busy => state.is_multiplexed(),
+        Phase::Head | Phase::Tunnel => false,
     }
 }
 

@@ -5,6 +5,7 @@
 mod support;
 
 mod drain;
+mod http2;
 mod learning;
 mod misbehaving;
 mod reload;
