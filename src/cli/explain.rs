@@ -144,34 +144,32 @@ fn as_text(value: &Value) -> String {
 
 fn write_value(value: &Value, depth: usize, out: &mut String) {
     let indent = "  ".repeat(depth);
-    match value {
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                match field {
-                    Value::Object(_) | Value::Array(_) => {
-                        out.push_str(&format!("{indent}{name}:\n"));
-                        write_value(field, depth + 1, out);
-                    }
-                    plain => out.push_str(&format!("{indent}{name}: {}\n", plain_text(plain))),
-                }
-            }
+    if let Some(fields) = value.as_object() {
+        for (name, field) in fields {
+            write_field(name, field, depth, out);
         }
-        Value::Array(items) => {
-            for item in items {
-                match item {
-                    Value::Object(fields) => {
-                        let line: Vec<String> = fields
-                            .iter()
-                            .map(|(name, field)| format!("{name}={}", plain_text(field)))
-                            .collect();
-                        out.push_str(&format!("{indent}- {}\n", line.join("  ")));
-                    }
-                    plain => out.push_str(&format!("{indent}- {}\n", plain_text(plain))),
-                }
-            }
-        }
-        plain => out.push_str(plain_text(plain).trim_end()),
+    } else if let Some(items) = value.as_array() {
+        let lines = items.iter().map(|item| format!("{indent}- {}\n", one_line(item)));
+        lines.for_each(|line| out.push_str(&line));
+    } else {
+        out.push_str(plain_text(value).trim_end());
     }
+}
+
+fn write_field(name: &str, field: &Value, depth: usize, out: &mut String) {
+    let indent = "  ".repeat(depth);
+    if field.is_object() || field.is_array() {
+        out.push_str(&format!("{indent}{name}:\n"));
+        write_value(field, depth + 1, out);
+    } else {
+        out.push_str(&format!("{indent}{name}: {}\n", plain_text(field)));
+    }
+}
+
+fn one_line(item: &Value) -> String {
+    let Some(fields) = item.as_object() else { return plain_text(item) };
+    let shown = fields.iter().map(|(name, field)| format!("{name}={}", plain_text(field)));
+    shown.collect::<Vec<_>>().join("  ")
 }
 
 fn plain_text(value: &Value) -> String {

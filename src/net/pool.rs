@@ -29,7 +29,8 @@ pub struct PoolLimits {
 /// The connections of one worker to one server.
 #[derive(Debug)]
 pub struct Pool {
-    target: Target,
+    /// `None`: the server asks for TLS and there is no way to speak it. Nothing is ever sent in the clear instead.
+    target: Option<Target>,
     limits: PoolLimits,
     idle: RefCell<Vec<Connection>>,
     permits: Semaphore,
@@ -76,7 +77,7 @@ pub enum PoolError {
 
 impl Pool {
     #[must_use]
-    pub fn new(target: Target, limits: PoolLimits) -> Self {
+    pub fn new(target: Option<Target>, limits: PoolLimits) -> Self {
         let permits = Semaphore::new(limits.max_open.clamp(1, Semaphore::MAX_PERMITS));
         Self { target, limits, idle: RefCell::default(), permits, open: Cell::new(0), pending: Cell::new(0) }
     }
@@ -94,7 +95,8 @@ impl Pool {
             lease.reused = true;
             return Ok(lease);
         }
-        let stream = client::connect(&self.target).await?;
+        let target = self.target.as_ref().ok_or_else(no_tls)?;
+        let stream = client::connect(target).await?;
         self.open.set(self.open.get() + 1);
         lease.connection = Some(Connection::new(stream, now));
         Ok(lease)
@@ -172,6 +174,10 @@ impl Pool {
         }
         idle.push(connection);
     }
+}
+
+fn no_tls() -> ConnectError {
+    ConnectError::Tls(std::io::Error::other("the settings of `cluster.tls` cannot be used for this server"))
 }
 
 /// Counts one waiter for as long as it waits, also when its request is given up.

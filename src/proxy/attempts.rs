@@ -141,7 +141,8 @@ mod tests {
 
     #[test]
     fn fates() {
-        let cases: [(fn(&Attempts), Fate); 2] = [
+        type End = fn(&Attempts);
+        let cases: [(End, Fate); 2] = [
             (|attempts| attempts.sweep(100), Fate::TimedOut),
             (|attempts| attempts.server_lost(ServerId(1)), Fate::ServerLost),
         ];

@@ -365,11 +365,10 @@ async fn refuse(worker: &Worker, listener: &Listener, mut stream: ClientStream, 
     if listener.tls.is_some() {
         return;
     }
-    let answer: &[u8] = match reason {
-        Rejected::Acl => {
-            b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-        }
-        _ => b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+    let answer: &[u8] = if reason == Rejected::Acl {
+        b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    } else {
+        b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
     };
     let said = tokio::time::timeout(Duration::from_secs(1), async {
         stream.write_all(answer).await?;

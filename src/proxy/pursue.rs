@@ -234,12 +234,10 @@ impl Pursuit<'_> {
         upstream: &Upstream,
         asked_of: AskedOf,
     ) -> Result<Option<Response<AnswerBody>>, Refusal> {
-        let reading = match answer::read(&answer, asked_of) {
-            Reading::Final if self.is_behind(&answer, chosen, server, asked_of) => {
-                Reading::Not(Ended::StaleIndex)
-            }
-            reading => reading,
-        };
+        let mut reading = answer::read(&answer, asked_of);
+        if reading == Reading::Final && self.is_behind(&answer, chosen, server, asked_of) {
+            reading = Reading::Not(Ended::StaleIndex);
+        }
         match reading {
             Reading::Not(ended) => self.ended(ended, chosen, Some(answer)).await,
             Reading::Final => self.accept(answer, chosen, server, upstream, asked_of).map(Some),

@@ -171,12 +171,12 @@ fn apply_learning(verdict: &mut Verdict, question: &Question<'_>, known: &Knowle
         return;
     }
     let Some(path) = question.path else { return };
-    if learned.is_empty() {
+    if learned.is_empty() || !verdict.traits.learnable {
         return;
     }
     let Some(lesson) = learned.verdict(question.namespace, path, question.operation) else { return };
     verdict.watch = true;
-    if lesson.to_active && verdict.traits.learnable && known.roll >= settings.explore {
+    if lesson.to_active && known.roll >= settings.explore {
         verdict.destination = Destination::Servers(Wants::Active);
         verdict.source = Source::Learned;
         verdict.reason = "standbys kept forwarding this shape";

@@ -478,16 +478,7 @@ impl View {
 impl Upstream {
     fn new(server: &ServerView, key: UpstreamKey, config: &ProxyConfig, slot: ServerSlot) -> Self {
         let address = &server.address;
-        let tls = key.tls.as_ref().filter(|_| address.tls).and_then(|client| {
-            let name = tls::server_name(&config.cluster.tls, &address.host).ok()?;
-            Some(TlsTarget { config: Arc::clone(client), name })
-        });
-        let target = Target {
-            host: address.host.clone(),
-            port: address.port,
-            tls,
-            connect_timeout: key.connect_timeout,
-        };
+        let target = target(address, &key, config);
         let host = if address.host.contains(':') {
             format!("[{}]:{}", address.host, address.port)
         } else {
@@ -501,6 +492,31 @@ impl Upstream {
             in_flight: Cell::new(0),
             ewma_us: Cell::new(0),
             key,
+        }
+    }
+}
+
+/// Where and how to connect. `None`: the server asks for TLS and it cannot be spoken; better no connection than one
+/// in the clear.
+fn target(address: &ServerAddress, key: &UpstreamKey, config: &ProxyConfig) -> Option<Target> {
+    let tls = if address.tls { Some(tls_target(address, key, config)?) } else { None };
+    let (host, port, connect_timeout) = (address.host.clone(), address.port, key.connect_timeout);
+    Some(Target { host, port, tls, connect_timeout })
+}
+
+/// The name a certificate must carry: the configured one, else for discovered servers (known by address only) the
+/// discovered name, else the server's host.
+fn tls_target(address: &ServerAddress, key: &UpstreamKey, config: &ProxyConfig) -> Option<TlsTarget> {
+    let client = Arc::clone(key.tls.as_ref()?);
+    let mut settings = config.cluster.tls.clone();
+    if let Some(discovery) = &config.cluster.discovery {
+        settings.server_name.get_or_insert_with(|| discovery.name.clone());
+    }
+    match tls::server_name(&settings, &address.host) {
+        Ok(name) => Some(TlsTarget { config: client, name }),
+        Err(error) => {
+            tracing::error!(%error, host = %address.host, "this server cannot be used");
+            None
         }
     }
 }

@@ -31,7 +31,7 @@ fn the_built_in_table_is_explained_without_a_cluster() {
         ("GET", "sys/health", ("cluster", "local", "builtin")),
         ("GET", "payments/x", ("standby", "read", "fallback")),
         ("GET", "/v1/x/../sys/seal", ("active", "unknown", "fallback")),
-        ("GET", "/ui/", ("active", "unknown", "fallback")),
+        ("GET", "/ui/", ("any", "read", "builtin")),
     ];
     for (method, target, want) in table {
         assert_eq!(decided(method, target), want, "{method} {target}");
