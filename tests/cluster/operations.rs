@@ -74,11 +74,11 @@ const WRITES: &[Step] = &[
     ("POST", "tr/keys/z/config", r#"{"deletion_allowed":true}"#, ""),
     ("DELETE", "tr/keys/z", "", ""),
     // pki
-    ("POST", "pk/root/generate/internal", r#"{"common_name":"ca","ttl":"8000h"}"#, ""),
+    ("POST", "pk/root/generate/internal", r#"{"common_name":"ca","ttl":"24h"}"#, ""),
     ("POST", "pk/config/urls", r#"{"issuing_certificates":"http://127.0.0.1/ca"}"#, ""),
     ("POST", "pk/config/crl", r#"{"expiry":"24h"}"#, ""),
     ("POST", "pk/roles/r", r#"{"allow_any_name":true,"no_store":false}"#, ""),
-    ("POST", "pk/issue/r", r#"{"common_name":"a.example"}"#, "serial=/data/serial_number"),
+    ("POST", "pk/issue/r", r#"{"common_name":"a.example","ttl":"1h"}"#, "serial=/data/serial_number"),
     ("POST", "pk/revoke", r#"{"serial_number":"{serial}"}"#, ""),
     ("GET", "pk/crl/rotate", "", ""),
     ("POST", "pk/tidy", r#"{"tidy_cert_store":true}"#, ""),
@@ -136,12 +136,14 @@ const WRITES: &[Step] = &[
     ("POST", "sys/wrapping/unwrap", r#"{"token":"{again}"}"#, ""),
     ("GET+wrap", "k1/a", "", "wrapped=/wrap_info/token"),
     ("GET+wrap", "auth/token/lookup-self", "", ""),
+    // the first one could make its key; from then on it is a read
+    ("POST", "tr/encrypt/k", r#"{"plaintext":"aGVsbG8="}"#, ""),
     // kept for the lookups below
     ("POST+wrap", "sys/wrapping/wrap", r#"{"a":"b"}"#, "wrapped=/wrap_info/token"),
     ("POST", "auth/token/create", r#"{"policies":["p"]}"#, "token=/auth/client_token"),
     ("POST", "auth/token/create", r#"{"policies":["p"]}"#, "accessor=/auth/accessor"),
     ("POST", "auth/ar/role/r/secret-id", "", "secret=/data/secret_id"),
-    ("POST", "pk/issue/r", r#"{"common_name":"b.example"}"#, "serial=/data/serial_number"),
+    ("POST", "pk/issue/r", r#"{"common_name":"b.example","ttl":"1h"}"#, "serial=/data/serial_number"),
     ("POST", "sh/creds/otp", r#"{"ip":"127.0.0.1"}"#, "lease=/lease_id"),
 ];
 
@@ -214,7 +216,7 @@ const READS: &[Step] = &[
 #[tokio::test]
 async fn writes_never_reach_a_standby_first_and_reads_never_the_active() {
     let cluster = RealCluster::start(3).await;
-    let types = "{k1/: kv, k2/: kv, tr/: transit, pk/: pki, sh/: ssh, to/: totp}";
+    let types = "{k1/: kv, k2/: kv, tr/: transit, pk/: pki, sh/: ssh, to/: totp, auth/ar/: approle}";
     // The types an operator would let the proxy read with a token; here they are told.
     let spec =
         ProxySpec::before(&cluster).section(&format!("routing: {{mount_discovery: {{types: {types}}}}}"));
