@@ -325,12 +325,22 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     Closed,
+    /// The client broke the protocol; hyper has said so where an answer was still possible.
+    Misread(Misread),
     /// The sweeper or the end of the drain cut it.
     Cut,
 }
 
+/// How a client broke HTTP/1.1 or HTTP/2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misread {
+    Malformed,
+    /// More header lines or bytes than the limits given to hyper.
+    TooLarge,
+}
+
 /// Drives a connection until it ends or is cut; `finish` is called once when it is told to finish.
-pub async fn drive<C: Future + Unpin>(
+pub async fn drive<C: Future<Output = Result<(), hyper::Error>> + Unpin>(
     connection: &mut C,
     state: &ConnectionState,
     finish: impl Fn(Pin<&mut C>),
@@ -346,9 +356,22 @@ pub async fn drive<C: Future + Unpin>(
             Command::Finish | Command::None => {}
         }
         state.listen(cx);
-        Pin::new(&mut *connection).poll(cx).map(|_| Ended::Closed)
+        Pin::new(&mut *connection).poll(cx).map(Ended::of)
     })
     .await
+}
+
+impl Ended {
+    /// A client that goes away, in the middle of whatever, has not broken anything.
+    fn of(result: Result<(), hyper::Error>) -> Self {
+        let Err(error) = result else { return Self::Closed };
+        if error.is_parse_too_large() {
+            return Self::Misread(Misread::TooLarge);
+        }
+        let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<h2::Error>());
+        let broke_h2 = cause.is_some_and(|cause| !cause.is_io() && !cause.is_remote());
+        if error.is_parse() || broke_h2 { Self::Misread(Misread::Malformed) } else { Self::Closed }
+    }
 }
 
 /// Runs `work` unless the connection is cut first; then `None`.

@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use crate::config::proxy::{self as config, Access};
 use crate::net::listener::{Acceptor, ClientStream};
 use crate::net::proxy_protocol;
-use crate::net::serve::{ConnectionState, Deadlines, Ended, Phase, Watched, drive, until_cut};
+use crate::net::serve::{ConnectionState, Deadlines, Ended, Misread, Phase, Watched, drive, until_cut};
 use crate::net::tls::{self, ReloadableServerTls};
 
 use super::guard::PeerInfo;
@@ -223,7 +223,6 @@ where
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder
         .half_close(true)
-        .pipeline_flush(true)
         .auto_date_header(false)
         .header_read_timeout(None)
         .max_headers(limits.max_headers.max(1))
@@ -236,13 +235,25 @@ where
     if listener.upgrades.is_empty() {
         let mut connection = builder.serve_connection(io, service);
         let ended = drive(&mut connection, &client.state, |connection| connection.graceful_shutdown()).await;
+        count_misread(worker, listener, ended);
         if ended == Ended::Cut && client.state.phase() == Phase::Head {
             say_timeout(connection.into_parts().io.into_inner().into_inner()).await;
         }
     } else {
         let mut connection = builder.serve_connection(io, service).with_upgrades();
-        drive(&mut connection, &client.state, |connection| connection.graceful_shutdown()).await;
+        let ended = drive(&mut connection, &client.state, |connection| connection.graceful_shutdown()).await;
+        count_misread(worker, listener, ended);
     }
+}
+
+/// What hyper refused before there was a request to count.
+fn count_misread(worker: &Worker, listener: &Listener, ended: Ended) {
+    let reason = match ended {
+        Ended::Misread(Misread::Malformed) => Rejected::BadRequest,
+        Ended::Misread(Misread::TooLarge) => Rejected::TooLarge,
+        Ended::Closed | Ended::Cut => return,
+    };
+    worker.metrics.rejected(listener.slot, reason);
 }
 
 /// RFC 9110 §15.5.9: the client was too slow to say what it wants.
@@ -277,7 +288,8 @@ where
         service::handle(Rc::clone(&for_requests), Rc::clone(&of_connection), request)
     });
     let mut connection = builder.serve_connection(io, service);
-    drive(&mut connection, &client.state, |connection| connection.graceful_shutdown()).await;
+    let ended = drive(&mut connection, &client.state, |connection| connection.graceful_shutdown()).await;
+    count_misread(worker, listener, ended);
 }
 
 // --- admission ---

@@ -140,6 +140,7 @@ fn rapid_reset_is_cut() {
     }
     assert!(cut || matches!(connection.end_of(u32::MAX), End::GoAway(_) | End::Closed), "never cut");
     assert!(backend.seen().len() < 5_000, "{} reached the backend", backend.seen().len());
+    proxy.wait_for("it is counted", |proxy| proxy.rejected("bad_request") >= 1.0);
     unharmed(&proxy, before);
 }
 
@@ -155,6 +156,7 @@ fn a_continuation_flood_is_cut() {
         assert!(cut || matches!(connection.end_of(1), End::GoAway(_) | End::Closed), "never cut");
     }
     assert_eq!(backend.seen(), Vec::<String>::new());
+    proxy.wait_for("both are counted", |proxy| proxy.rejected("bad_request") >= 2.0);
     unharmed(&proxy, before);
 }
 

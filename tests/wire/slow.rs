@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::backend::{Backend, OK};
-use super::client::exchange;
+use super::client::{Client, exchange};
 use super::proxy::{CLIENT_LIMIT, Proxy, get};
 
 /// The sweeper looks a few times a second; the machine may be busy.
@@ -132,4 +132,23 @@ fn a_client_that_half_closes_still_gets_its_answer() {
     let proxy = Proxy::before(&backend);
     let request = b"POST /v1/secret/a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
     assert_eq!(exchange(&proxy.socket, request).statuses(), [200]);
+}
+
+#[test]
+fn a_client_that_goes_away_has_broken_nothing() {
+    let backend = Backend::plain();
+    let proxy = Proxy::before(&backend);
+    for part in
+        ["", "GET /v1/secret/a HT", "POST /v1/secret/a HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab"]
+    {
+        proxy.client().send(part.as_bytes());
+    }
+    for part in [&b"PRI * HT"[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04"] {
+        Client::connect(&proxy.h2).send(part);
+    }
+    proxy.wait_for("all are gone", |proxy| {
+        proxy.metric("understudy_proxy_downstream_connections", &["listener=\"api\""]) == 0.0
+            && proxy.metric("understudy_proxy_downstream_connections", &["listener=\"h2\""]) == 0.0
+    });
+    assert_eq!(proxy.rejected("bad_request"), 0.0);
 }
