@@ -4,6 +4,9 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
@@ -17,14 +20,20 @@ use crate::support::{seed, until};
 
 /// Sessions that work side by side, each with a token and keys of its own.
 const SESSIONS: usize = 8;
-/// Further reads for each write with its read: the load is read-heavy.
-const FURTHER_READS: usize = 3;
+/// Further reads for each write with its read, of keys the session wrote before.
+const FURTHER_READS: usize = 1;
+/// Sessions that only read, anybody's keys: what makes a load read-heavy.
+const READERS: usize = 8;
+/// Pause between two reads of one reader.
+const READ_PAUSE: Duration = Duration::from_millis(10);
 const KEYS: u64 = 12;
 
 /// What a reader saw that it should not have.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Wrong {
     stale: usize,
+    /// A reader saw something older than it had seen before.
+    backwards: usize,
     false_404: usize,
     undead: usize,
     /// Deleted, acknowledged, and still there on the active node when all was over.
@@ -36,6 +45,7 @@ struct Wrong {
 impl Wrong {
     fn add(&mut self, other: Self) {
         self.stale += other.stale;
+        self.backwards += other.backwards;
         self.false_404 += other.false_404;
         self.undead += other.undead;
         self.lost_deletes += other.lost_deletes;
@@ -98,12 +108,46 @@ async fn play(cluster: &mut RealCluster, front: SocketAddr, pairs: usize) -> Wro
         let session = Session::new(number, Client::with_token(front, &token), seeds.fork());
         sessions.spawn(session.run(pairs / SESSIONS));
     }
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut readers = tokio::task::JoinSet::new();
+    for _ in 0..READERS {
+        let token = session_token(cluster).await;
+        readers.spawn(look_on(Client::with_token(front, &token), seeds.fork(), Arc::clone(&stop)));
+    }
     let active = cluster.wait_for_active().await.unwrap();
     let mut auditor = Client::with_token(cluster.nodes()[active].api(), cluster.root_token());
     let mut wrong = Wrong::default();
     for mut session in sessions.join_all().await {
         session.audit(&mut auditor).await;
         wrong.add(session.wrong);
+    }
+    stop.store(true, Ordering::Relaxed);
+    readers.join_all().await.into_iter().for_each(|seen| wrong.add(seen));
+    wrong
+}
+
+/// Reads anybody's keys: which state it sees is open, but it must never see an older one later.
+async fn look_on(mut client: Client, mut random: fastrand::Rng, stop: Arc<AtomicBool>) -> Wrong {
+    let mut wrong = Wrong::default();
+    // The oldest value each key may still show: values only rise, and a deleted one never comes back.
+    let mut floor: BTreeMap<(usize, Kv, u64), u64> = BTreeMap::new();
+    while !stop.load(Ordering::Relaxed) {
+        let (session, kv, key) =
+            (random.usize(..SESSIONS), random.choice([Kv::One, Kv::Two]).unwrap(), random.u64(..KEYS));
+        let answer = client.get(&path(session, (kv, key))).await;
+        let seen = answer.map_err(|e| e.to_string()).and_then(|answer| found(kv, &answer));
+        let oldest = floor.entry((session, kv, key)).or_default();
+        match seen {
+            Ok(Some(value)) if value < *oldest => wrong.backwards += 1,
+            Ok(Some(value)) => *oldest = value,
+            Ok(None) if *oldest % 2 == 0 && *oldest > 0 => *oldest += 1,
+            Ok(None) => {}
+            Err(error) => {
+                println!("reader: {error}");
+                wrong.errors += 1;
+            }
+        }
+        tokio::time::sleep(READ_PAUSE).await;
     }
     wrong
 }
@@ -157,7 +201,8 @@ impl Session {
     }
 
     async fn write(&mut self, key: (Kv, u64)) {
-        self.counter += 1;
+        // Even values: a reader that has seen one deleted waits for more than the odd number above it.
+        self.counter += 2;
         let value = self.counter;
         let body = match key.0 {
             Kv::One => json!({"n": value}),
@@ -189,9 +234,13 @@ impl Session {
     async fn read(&mut self, key: (Kv, u64)) {
         let Some(expected) = self.truth.get(&key).copied() else { return };
         let answer = self.client.get(&path(self.number, key)).await;
-        let Ok(found) = answer.map_err(|e| e.to_string()).and_then(|answer| found(key.0, &answer)) else {
-            self.wrong.errors += 1;
-            return;
+        let found = match answer.map_err(|e| e.to_string()).and_then(|answer| found(key.0, &answer)) {
+            Ok(found) => found,
+            Err(error) => {
+                println!("read {key:?}: {error}");
+                self.wrong.errors += 1;
+                return;
+            }
         };
         match (expected, found) {
             (Some(_), None) => self.wrong.false_404 += 1,
