@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
@@ -85,9 +86,22 @@ impl Listener {
 }
 
 /// Accepts until it is aborted.
+///
+/// A drain ends it too, after the connections the kernel has already completed: closing the socket on them would
+/// reset clients that were promised an answer.
 pub(super) async fn accept_loop(worker: Rc<Worker>, acceptor: Acceptor, settings: Rc<RefCell<Rc<Listener>>>) {
+    let mut draining = worker.draining();
     loop {
-        match acceptor.accept().await {
+        let accepted = if *draining.borrow() {
+            let Some(accepted) = acceptor.accept().now_or_never() else { return };
+            accepted
+        } else {
+            tokio::select! {
+                accepted = acceptor.accept() => accepted,
+                _ = draining.changed() => continue,
+            }
+        };
+        match accepted {
             Ok((stream, peer)) => {
                 let (worker, settings) = (Rc::clone(&worker), Rc::clone(&settings));
                 tokio::task::spawn_local(connection(worker, settings, stream, peer));

@@ -27,18 +27,18 @@ enum Condition {
 pub(super) fn answer(
     snapshot: &Snapshot,
     parts: &request::Parts,
+    is_tls: bool,
     now_unix: u64,
 ) -> Option<Response<AnswerBody>> {
     let path = parts.uri.path().trim_end_matches('/');
-    let answer = match path {
-        "/v1/sys/health" => health,
-        "/v1/sys/leader" => leader,
+    let asked = matches!(parts.method, Method::GET | Method::HEAD);
+    let mut answer = match path {
+        "/v1/sys/health" | "/v1/sys/leader" if !asked => {
+            error::json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "errors": [] }))
+        }
+        "/v1/sys/health" => health(snapshot, parts, now_unix),
+        "/v1/sys/leader" => leader(snapshot, parts, if is_tls { "https" } else { "http" }),
         _ => return None,
-    };
-    let mut answer = if matches!(parts.method, Method::GET | Method::HEAD) {
-        answer(snapshot, parts, now_unix)
-    } else {
-        error::json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "errors": [] }))
     };
     answer.headers_mut().insert(X_UNDERSTUDY_VIEW, HeaderValue::from_static("cluster"));
     if parts.method == Method::HEAD {
@@ -143,7 +143,7 @@ fn value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
 // --- leader (vault-semantics §2) ---
 
 /// Names this proxy as the leader's address: clients that follow it stay in front of the cluster.
-fn leader(snapshot: &Snapshot, parts: &request::Parts, _now_unix: u64) -> Response<AnswerBody> {
+fn leader(snapshot: &Snapshot, parts: &request::Parts, scheme: &str) -> Response<AnswerBody> {
     let Some(active) = snapshot.active_server() else {
         return error::json(
             StatusCode::OK,
@@ -152,7 +152,6 @@ fn leader(snapshot: &Snapshot, parts: &request::Parts, _now_unix: u64) -> Respon
     };
     let host = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
     let host = parts.uri.authority().map(http::uri::Authority::as_str).or(host).unwrap_or_default();
-    let scheme = parts.uri.scheme_str().unwrap_or("http");
     let index = active.live.applied_index();
     error::json(
         StatusCode::OK,

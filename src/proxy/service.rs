@@ -73,7 +73,9 @@ async fn answer(
     match verdict.destination {
         Destination::Deny { status } => return Err(Refusal::Denied { status }),
         Destination::Cluster => {
-            if let Some(answer) = cluster_answer::answer(&view.snapshot, &parts, unix_ms() / 1000) {
+            if let Some(answer) =
+                cluster_answer::answer(&view.snapshot, &parts, client.tls.is_some(), unix_ms() / 1000)
+            {
                 return Ok(answer);
             }
         }

@@ -406,9 +406,6 @@ impl Worker {
 
     fn start_drain(&self) {
         self.draining.send_replace(true);
-        for open in self.listeners.borrow_mut().drain(..) {
-            open.accepting.iter().for_each(|(_, accepting)| accepting.abort());
-        }
         for (_, watch) in self.connections.borrow().iter() {
             watch.state.finish_after_next();
         }
@@ -416,7 +413,8 @@ impl Worker {
 
     /// Nothing is left, or the deadline passed and what was left has been cut.
     fn drained(&self, until: Instant) -> bool {
-        if self.connections.borrow().is_empty() {
+        let accepting = |open: &Listening| open.accepting.iter().any(|(_, task)| !task.is_finished());
+        if self.connections.borrow().is_empty() && !self.listeners.borrow().iter().any(accepting) {
             return true;
         }
         if Instant::now() < until {
