@@ -10,3 +10,4 @@ mod learning;
 mod misbehaving;
 mod reload;
 mod streaming;
+mod upgrade;
