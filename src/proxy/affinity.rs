@@ -157,7 +157,8 @@ impl Sessions {
 
     /// A new cluster took the old one's place: its indexes have nothing to do with the floors kept here.
     pub fn enter_epoch(&self, epoch: u64) {
-        if self.epoch.swap(epoch, Ordering::AcqRel) == epoch {
+        // Never back: a worker that read the picture before the change must not void what came after it.
+        if self.epoch.fetch_max(epoch, Ordering::AcqRel) >= epoch {
             return;
         }
         for shard in &self.shards {
@@ -300,6 +301,11 @@ mod tests {
         store.raise_global(at(5));
         store.enter_epoch(1);
         assert_eq!((store.floor(store.key(b"a")), store.global()), (None, Floor::default()));
+        store.raise(store.key(b"a"), at(3));
+        for known in [0, 1] {
+            store.enter_epoch(known);
+            assert_eq!(store.floor(store.key(b"a")), Some(at(3)), "epoch {known} is not new");
+        }
     }
 
     #[test]

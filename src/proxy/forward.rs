@@ -10,7 +10,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, UPGRADE};
 use http::{Method, Uri};
 
 use crate::api::classify::Class;
-use crate::api::header::{X_VAULT_INCONSISTENT, X_VAULT_INDEX};
+use crate::api::header::{X_VAULT_INCONSISTENT, X_VAULT_INDEX, X_VAULT_NO_REQUEST_FORWARDING};
 use crate::net::body::{RequestBody, RequestBodyError, StreamBody};
 use crate::net::client::ConnectError;
 use crate::net::codec::Garbage;
@@ -24,7 +24,7 @@ use super::retry::Ended;
 use super::snapshot::{Dialect, ServerView};
 use super::worker::{Upstream, Worker};
 
-/// Headers a request to a standby may carry in its two index lines.
+/// What a server shall do that is behind the index it is sent.
 const AWAIT_STATE: HeaderValue = HeaderValue::from_static("await-state");
 const FORWARD_ACTIVE_NODE: HeaderValue = HeaderValue::from_static("forward-active-node");
 
@@ -39,6 +39,7 @@ pub(super) struct Outgoing {
     /// What the client itself said about indexes, put back for the active node.
     client_index: Option<HeaderValue>,
     client_inconsistent: Vec<HeaderValue>,
+    client_no_forwarding: bool,
     upgrade: Option<HeaderValue>,
 }
 
@@ -59,7 +60,7 @@ pub(super) enum Attempted {
     Refused(Refusal),
 }
 
-/// Which index lines a standby gets.
+/// Which index line a server gets.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Verify<'a> {
     /// The cluster the floor belongs to.
@@ -83,12 +84,23 @@ impl Outgoing {
         headers.remove(http::header::HOST);
         let client_index = headers.get(X_VAULT_INDEX).cloned();
         let client_inconsistent = headers.get_all(X_VAULT_INCONSISTENT).iter().cloned().collect();
+        let client_no_forwarding = headers.contains_key(X_VAULT_NO_REQUEST_FORWARDING);
         let body = match body {
             RequestBody::Empty => OutgoingBody::Empty,
             RequestBody::Full(bytes) => OutgoingBody::Kept(bytes),
             RequestBody::Stream(stream) => OutgoingBody::Once(Some(stream)),
         };
-        Self { method, uri, headers, body, class, client_index, client_inconsistent, upgrade }
+        Self {
+            method,
+            uri,
+            headers,
+            body,
+            class,
+            client_index,
+            client_inconsistent,
+            client_no_forwarding,
+            upgrade,
+        }
     }
 
     /// The request can be sent again.
@@ -117,38 +129,55 @@ impl Outgoing {
         }
     }
 
-    /// For the active node: exactly what the client said, which the active node never has to wait for.
-    pub(super) fn dress_for_active(&mut self) {
+    /// Adds what makes the server itself hold the floor: the index, and what to do when it is behind. The two words
+    /// must be separate lines (vault-semantics §5.2). The active node looks at none of it, but the node believed
+    /// to be active may have stepped down a moment ago: a standby that is behind would answer a read with the past
+    /// and let a delete do nothing (vault-semantics §0.1). `None`: the answer depends on no floor.
+    pub(super) fn dress(&mut self, worker: &Worker, server: &ServerView, verify: Option<Verify<'_>>) {
+        let verify = verify.filter(|_| server.dialect == Dialect::OpenBao);
+        let floor = verify.filter(|verify| verify.floor > 0);
+        let writes = self.class != Class::Read;
+        match floor.and_then(|verify| worker.index_header(verify.cluster, verify.floor)) {
+            Some(index) => {
+                self.headers.insert(X_VAULT_INDEX, index);
+                self.put_inconsistent([(!writes).then_some(AWAIT_STATE), Some(FORWARD_ACTIVE_NODE)]);
+            }
+            None => {
+                self.put_client_index();
+                self.put_inconsistent([None, None]);
+            }
+        }
+        self.put_no_forwarding(writes && verify.is_some());
+        self.dress_upgrade();
+    }
+
+    fn put_client_index(&mut self) {
         match &self.client_index {
             Some(index) => drop(self.headers.insert(X_VAULT_INDEX, index.clone())),
             None => drop(self.headers.remove(X_VAULT_INDEX)),
         }
-        self.put_inconsistent(None);
-        self.dress_upgrade();
-    }
-
-    /// For a standby: the floor, so that the server itself verifies, and what to do when it is not there yet.
-    /// The two words must be separate lines (vault-semantics §5.2).
-    pub(super) fn dress_for_standby(&mut self, worker: &Worker, server: &ServerView, verify: Verify<'_>) {
-        let speaks = server.dialect == Dialect::OpenBao && verify.floor > 0;
-        let index = speaks.then(|| worker.index_header(verify.cluster, verify.floor)).flatten();
-        match index {
-            Some(index) => {
-                self.headers.insert(X_VAULT_INDEX, index);
-                self.put_inconsistent(Some([AWAIT_STATE, FORWARD_ACTIVE_NODE]));
-                self.dress_upgrade();
-            }
-            None => self.dress_for_active(),
-        }
     }
 
     /// The client's own words win over ours.
-    fn put_inconsistent(&mut self, ours: Option<[HeaderValue; 2]>) {
+    fn put_inconsistent(&mut self, ours: [Option<HeaderValue>; 2]) {
         if self.client_inconsistent.is_empty() {
             self.headers.remove(X_VAULT_INCONSISTENT);
             for word in ours.into_iter().flatten() {
                 self.headers.append(X_VAULT_INCONSISTENT, word);
             }
+        }
+    }
+
+    /// A standby answers 307 also when its forward to the active node broke half way (vault-semantics §3.2), and
+    /// then the write may have run. Told not to forward, its 307 proves that nothing ran, and the write may be sent
+    /// again. Only OpenBao is told: behind Vault Enterprise's replication the active node itself forwards.
+    fn put_no_forwarding(&mut self, ours: bool) {
+        match (self.client_no_forwarding, ours) {
+            (true, _) => {}
+            (false, true) => {
+                drop(self.headers.insert(X_VAULT_NO_REQUEST_FORWARDING, HeaderValue::from_static("true")));
+            }
+            (false, false) => drop(self.headers.remove(X_VAULT_NO_REQUEST_FORWARDING)),
         }
     }
 

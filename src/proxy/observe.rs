@@ -127,7 +127,9 @@ pub(super) fn learn(
     server: &ServerView,
     seen: &Seen<'_>,
 ) {
-    let index = index_of(worker, snapshot, &answer.headers);
+    // What was asked under an earlier epoch speaks of indexes that mean nothing any more.
+    let current = worker.view().snapshot.epoch == snapshot.epoch;
+    let index = index_of(worker, snapshot, &answer.headers).filter(|_| current);
     if let Some(index) = index {
         raise_server(snapshot, server, seen, index);
         if server.dialect != index.dialect {
@@ -144,10 +146,17 @@ pub(super) fn learn(
 
 /// A forwarded answer carries the active node's index, not that of the standby that was asked.
 fn raise_server(snapshot: &Snapshot, server: &ServerView, seen: &Seen<'_>, index: SeenIndex) {
-    let owner = if seen.itself == Some(false) { snapshot.active_server() } else { Some(server) };
+    let forwarded = was_forwarded(seen, index.dialect);
+    let owner = if forwarded { snapshot.active_server() } else { Some(server) };
     if let Some(owner) = owner {
         owner.live.raise_applied_index(index.value);
     }
+}
+
+/// Where servers do not say who did the work: no standby writes, and Vault's index is only on answers to writes.
+fn was_forwarded(seen: &Seen<'_>, dialect: Dialect) -> bool {
+    let wrote = seen.outgoing.class != Class::Read || dialect == Dialect::Vault;
+    seen.itself.map_or(seen.asked_of == Asked::Standby && wrote, |itself| !itself)
 }
 
 fn raise_floors(worker: &Worker, index: Option<SeenIndex>, wrote: bool, seen: &Seen<'_>) {

@@ -9,7 +9,8 @@ use http::header::{HeaderValue, LOCATION};
 
 use crate::api::classify::Class;
 use crate::api::header::{X_UNDERSTUDY_REASON, X_UNDERSTUDY_ROLE, X_UNDERSTUDY_SERVED_BY};
-use crate::config::proxy::RetryOn;
+use crate::backoff::Backoff;
+use crate::config::proxy::{ConsistencyMode, Retry, RetryOn};
 use crate::net::body::AnswerBody;
 use crate::net::pool::Reuse;
 use crate::net::upstream::Answer;
@@ -27,7 +28,7 @@ use super::observation::{FailureKind, Observation};
 use super::observe;
 use super::retry::{self, Ended, Verdict as Next};
 use super::route::{Ask, FloorOutcome, Route, Wants, route};
-use super::snapshot::{Role, ServerId, ServerView, Snapshot};
+use super::snapshot::{Dialect, Role, ServerId, ServerView, Snapshot};
 use super::tunnel::{self, OnUpgrade};
 use super::verdict::{Destination, Verdict};
 use super::worker::{Upstream, View, Worker};
@@ -127,7 +128,7 @@ impl Pursuit<'_> {
             return Err(Refusal::NoServer);
         };
         let asked_of = asked_of(&view.snapshot, server.id);
-        self.dress(&view.snapshot, server, asked_of);
+        self.dress(&view.snapshot, server);
         self.record.asked(server, asked_of);
         let terms = self.terms(server.id);
         let reuse = if self.outgoing.class == Class::Read { Reuse::Any } else { Reuse::FreshOnly };
@@ -198,14 +199,11 @@ impl Pursuit<'_> {
         Ok(None)
     }
 
-    fn dress(&mut self, snapshot: &Snapshot, server: &ServerView, asked_of: AskedOf) {
-        match (asked_of, &snapshot.cluster_id) {
-            (AskedOf::Standby, Some(cluster)) if self.wants == Wants::Fresh => {
-                let verify = Verify { cluster, floor: self.floor.index() };
-                self.outgoing.dress_for_standby(self.worker, server, verify);
-            }
-            (AskedOf::Standby | AskedOf::Active, _) => self.outgoing.dress_for_active(),
-        }
+    fn dress(&mut self, snapshot: &Snapshot, server: &ServerView) {
+        let on_data = matches!(self.wants, Wants::Fresh | Wants::Active);
+        let cluster = snapshot.cluster_id.as_deref().filter(|_| on_data);
+        let verify = cluster.map(|cluster| Verify { cluster, floor: self.floor.index() });
+        self.outgoing.dress(self.worker, server, verify);
     }
 
     /// The request's whole time, and for a read that can go elsewhere the time of one try.
@@ -241,6 +239,11 @@ impl Pursuit<'_> {
         match reading {
             Reading::Not(ended) => self.ended(ended, chosen, Some(answer)).await,
             Reading::Final => self.accept(answer, chosen, server, upstream, asked_of).map(Some),
+            // A read may simply be asked again.
+            Reading::InDoubt if self.is_idempotent() => {
+                self.worker.observe(Observation::NotLeader { server: server.id, leader_hint: None });
+                self.ended(Ended::Gateway, chosen, Some(answer)).await
+            }
             Reading::InDoubt => {
                 let mut answer = answer;
                 if self.outgoing.class != Class::Read {
@@ -300,6 +303,10 @@ impl Pursuit<'_> {
         match retry::decide(ended, request, settings) {
             Next::Again(reason) => {
                 self.again(reason, server);
+                // A server that is gone was asked once; the others need no pause on its account.
+                if retry::needs_budget(ended) {
+                    self.pause(settings).await;
+                }
                 Ok(None)
             }
             Next::AwaitLeader => self.await_leader(server, answer.as_ref(), &view).await,
@@ -348,6 +355,14 @@ impl Pursuit<'_> {
         self.record.retried(retry_reason(reason));
     }
 
+    /// Before the next attempt, so that a server that fails at once is not asked at once again.
+    async fn pause(&self, settings: &Retry) {
+        let backoff = Backoff { base: settings.backoff_base, max: settings.backoff_max };
+        let again = settings.attempts.saturating_sub(self.left).saturating_sub(1);
+        let roll = self.worker.rng.borrow_mut().f64();
+        tokio::time::sleep(backoff.delay(again, roll)).await;
+    }
+
     /// It did not run. Follow the hint when it names a server of ours, else wait until somebody leads.
     async fn await_leader(
         &mut self,
@@ -364,7 +379,8 @@ impl Pursuit<'_> {
         let hinted = answer
             .and_then(|answer| leader_hint(&answer.headers))
             .and_then(|hint| observe::server_at(&view.snapshot, &hint))
-            .filter(|hinted| *hinted != asked && self.hold.follows_hint());
+            .filter(|hinted| *hinted != asked && self.may_follow(&view.snapshot, *hinted))
+            .filter(|_| self.hold.follows_hint());
         match hinted {
             Some(server) => self.forced = Some(server),
             None if view.snapshot.active.is_some_and(|active| active != asked)
@@ -372,6 +388,14 @@ impl Pursuit<'_> {
             None => drop(self.hold(view).await?),
         }
         Ok(None)
+    }
+
+    /// A hint may be out of date. A write is safe with it, because nobody but the active node runs it; a read would
+    /// be answered by any standby that reads, so it follows only to one that checks the floor itself.
+    fn may_follow(&self, snapshot: &Snapshot, hinted: ServerId) -> bool {
+        self.outgoing.class != Class::Read
+            || snapshot.active == Some(hinted)
+            || snapshot.server(hinted).is_some_and(|server| server.dialect == Dialect::OpenBao)
     }
 
     // --- the end ---
@@ -431,10 +455,15 @@ impl Pursuit<'_> {
             let outcome = self.record.consistency.unwrap_or(consistency(chosen.floor));
             self.record.consistency = Some(outcome);
             self.worker.metrics.consistency(mode, outcome);
-            if matches!(
-                outcome,
-                ConsistencyOutcome::ToActive | ConsistencyOutcome::OtherStandby | ConsistencyOutcome::Waited
-            ) {
+            let wanted = mode != ConsistencyMode::Strong;
+            if wanted
+                && matches!(
+                    outcome,
+                    ConsistencyOutcome::ToActive
+                        | ConsistencyOutcome::OtherStandby
+                        | ConsistencyOutcome::Waited
+                )
+            {
                 self.worker.observe(Observation::IndexWanted { index: self.floor.index() });
             }
         }
@@ -457,7 +486,7 @@ impl Pursuit<'_> {
                 asked_of,
                 itself,
                 waited,
-                now: self.record.started,
+                now: Instant::now(),
             },
         );
     }

@@ -192,8 +192,9 @@ fn knowledge<'a>(worker: &'a Worker, view: &'a View, now: Instant) -> Knowledge<
 fn floor(worker: &Worker, verdict: &Verdict, session: Option<SessionKey>) -> Floor {
     let sessions = &worker.shared.sessions;
     match verdict.mode {
-        ConsistencyMode::Eventual | ConsistencyMode::Strong => Floor::default(),
-        ConsistencyMode::Global => sessions.global(),
+        ConsistencyMode::Eventual => Floor::default(),
+        // Strong goes to the active node whatever the floor; it is there in case that node has just stepped down.
+        ConsistencyMode::Strong | ConsistencyMode::Global => sessions.global(),
         ConsistencyMode::Session => match session.map(|key| sessions.floor(key)) {
             Some(Some(floor)) => floor,
             Some(None) | None => first_seen(worker),

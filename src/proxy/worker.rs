@@ -34,7 +34,7 @@ use super::mount_change::MountChanges;
 use super::observation::Observation;
 use super::observe::SeenIndex;
 use super::rules::CompiledRules;
-use super::snapshot::{ServerId, ServerView, Snapshot};
+use super::snapshot::{Role, ServerId, ServerView, Snapshot};
 
 /// How often deadlines are looked at: a timeout is late by at most this.
 const TICK: Duration = Duration::from_millis(50);
@@ -146,6 +146,9 @@ pub(super) struct Upstream {
 /// What makes two upstreams the same: then a reload keeps the pool.
 #[derive(Debug, Clone)]
 struct UpstreamKey {
+    /// Its counters and its name in answers belong to a place in the configuration.
+    id: ServerId,
+    name: Arc<str>,
     address: Arc<ServerAddress>,
     tls: Option<Arc<rustls::ClientConfig>>,
     limits: PoolLimits,
@@ -302,13 +305,21 @@ impl Worker {
         }
         let old = self.view();
         let new = View::new(snapshot, &self.shared, &self.metrics, Some(&old));
+        if old.snapshot.cluster_id != new.snapshot.cluster_id {
+            *self.index_header.borrow_mut() = None;
+            *self.last_index.borrow_mut() = None;
+        }
         for server in &old.snapshot.servers {
-            let usable = new.snapshot.servers.iter().any(|now| now.name == server.name && now.usable);
-            if server.usable && !usable {
+            let now = new.snapshot.servers.iter().find(|now| now.name == server.name);
+            // A drained server finishes what it has.
+            if server.usable && !now.is_some_and(|now| serves(now.role)) {
                 self.attempts.server_lost(server.id);
-                if let Some(upstream) = old.upstreams.get(server.id.index()) {
-                    upstream.pool.clear_idle();
-                }
+            }
+            if server.usable
+                && !now.is_some_and(|now| now.usable)
+                && let Some(upstream) = old.upstreams.get(server.id.index())
+            {
+                upstream.pool.clear_idle();
             }
         }
         *self.view.borrow_mut() = Rc::new(new);
@@ -427,6 +438,10 @@ impl Worker {
     }
 }
 
+fn serves(role: Role) -> bool {
+    matches!(role, Role::Active | Role::Standby | Role::PerfStandby)
+}
+
 /// During a drain: a connection nothing comes on, and every HTTP/2 one, whose answers cannot say `close` but which
 /// finishes what it has after GOAWAY. One that has not brought its first request yet gets the head's time for it.
 fn is_to_finish(state: &ConnectionState) -> bool {
@@ -531,6 +546,8 @@ impl UpstreamKey {
         let settings = &config.cluster.connections;
         let share = |total: usize| total.div_ceil(workers).max(1);
         Self {
+            id: server.id,
+            name: Arc::clone(&server.name),
             address: Arc::clone(&server.address),
             tls: tls.cloned(),
             limits: PoolLimits {
@@ -551,6 +568,7 @@ impl UpstreamKey {
             (Some(_), None) | (None, Some(_)) => false,
         };
         same_tls
+            && (self.id, &self.name) == (other.id, &other.name)
             && self.address == other.address
             && self.limits == other.limits
             && self.connect_timeout == other.connect_timeout

@@ -6,6 +6,7 @@ mod support;
 
 mod drain;
 mod http2;
+mod leadership;
 mod learning;
 mod misbehaving;
 mod reload;

@@ -36,6 +36,10 @@ impl Here {
         self.world.active.load(Ordering::SeqCst) == self.at
     }
 
+    pub fn leader_address(&self) -> &str {
+        &self.world.addresses[self.world.active.load(Ordering::SeqCst)]
+    }
+
     /// A successful answer worked by node `by`, with its id and index as OpenBao sends them.
     pub fn ok_by(&self, by: usize, body: Body) -> Reply {
         let index =
