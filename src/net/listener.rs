@@ -45,11 +45,20 @@ pub enum ClientStream {
 
 /// The address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}")]
+#[error("cannot listen on {address}: {source}{}", advice(source))]
 pub struct BindError {
     pub address: Address,
     #[source]
     pub source: io::Error,
+}
+
+fn advice(source: &io::Error) -> &'static str {
+    let known = [
+        (io::ErrorKind::AddrInUse, "; another process listens there: stop it or choose another `bind`"),
+        (io::ErrorKind::PermissionDenied, "; ports below 1024 need CAP_NET_BIND_SERVICE"),
+        (io::ErrorKind::AddrNotAvailable, "; this machine does not have that address"),
+    ];
+    known.iter().find(|(kind, _)| *kind == source.kind()).map_or("", |(_, advice)| advice)
 }
 
 /// Binds `address` once per worker.
