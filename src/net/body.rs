@@ -11,7 +11,6 @@ use super::serve::BodyWatch;
 use super::upstream::UpstreamBody;
 
 /// A request body as the proxy sends it.
-#[derive(Debug)]
 pub enum RequestBody {
     Empty,
     /// Read whole: may be sent again.
@@ -21,7 +20,6 @@ pub enum RequestBody {
 }
 
 /// A body that is too long, or too slow in coming, to be kept.
-#[derive(Debug)]
 pub struct StreamBody {
     /// What was read before it turned out to be too long.
     first: Option<Bytes>,
@@ -110,7 +108,7 @@ fn poll_data(incoming: &mut Incoming, cx: &mut Context<'_>) -> Poll<Result<Optio
 }
 
 /// Most bodies come in one piece, which then is not copied.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Kept {
     first: Bytes,
     all: Vec<u8>,
@@ -134,6 +132,34 @@ impl Kept {
 
     fn into_bytes(self) -> Bytes {
         if self.all.is_empty() { self.first } else { self.all.into() }
+    }
+}
+
+// --- Debug: how long a body is, never what it says ---
+
+impl std::fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Full(bytes) => write!(f, "Full({} bytes)", bytes.len()),
+            Self::Stream(stream) => stream.fmt(f),
+        }
+    }
+}
+
+impl std::fmt::Debug for StreamBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StreamBody").field("length", &self.length).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for AnswerBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Full(bytes) => write!(f, "Full({} bytes)", bytes.len()),
+            Self::Stream(stream) => stream.fmt(f),
+        }
     }
 }
 
@@ -161,7 +187,6 @@ impl StreamBody {
 }
 
 /// An answer's body on its way to the client.
-#[derive(Debug)]
 pub enum AnswerBody {
     Empty,
     Full(Bytes),
@@ -209,5 +234,17 @@ impl Body for AnswerBody {
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Stream(body) => body.remaining().map_or_else(SizeHint::default, SizeHint::with_exact),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_body_is_shown() {
+        let bytes = Bytes::from_static(b"hunter2");
+        assert_eq!(format!("{:?}", RequestBody::Full(bytes.clone())), "Full(7 bytes)");
+        assert_eq!(format!("{:?}", AnswerBody::Full(bytes)), "Full(7 bytes)");
     }
 }

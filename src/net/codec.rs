@@ -27,13 +27,21 @@ pub enum Framing {
 }
 
 /// An answer's head.
-#[derive(Debug)]
 pub struct AnswerHead {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub framing: Framing,
     /// The server leaves the connection open after this answer.
     pub keep_alive: bool,
+}
+
+impl std::fmt::Debug for AnswerHead {
+    /// Not the header values: an answer's headers may carry secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut head = f.debug_struct("AnswerHead");
+        head.field("status", &self.status).field("framing", &self.framing);
+        head.field("keep_alive", &self.keep_alive).finish_non_exhaustive()
+    }
 }
 
 /// The server said something that is not an HTTP/1.1 answer.
@@ -254,11 +262,21 @@ pub enum Chunk {
 }
 
 /// What [`BodyDecoder::take`] found.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub enum Piece {
     Data(Bytes),
     NeedMore,
     End,
+}
+
+impl std::fmt::Debug for Piece {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Data(data) => write!(f, "Data({} bytes)", data.len()),
+            Self::NeedMore => f.write_str("NeedMore"),
+            Self::End => f.write_str("End"),
+        }
+    }
 }
 
 // === impl BodyDecoder ===

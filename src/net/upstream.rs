@@ -31,7 +31,7 @@ const INLINE_BODY: usize = 16 * 1024;
 const COLLECT_UP_TO: u64 = 64 * 1024;
 
 /// What to send. Hop-by-hop and framing headers are already gone.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct RequestHead<'a> {
     pub method: &'a Method,
     pub path_and_query: &'a str,
@@ -41,7 +41,6 @@ pub struct RequestHead<'a> {
 }
 
 /// What came back.
-#[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -53,13 +52,34 @@ pub struct Answer {
 }
 
 /// A connection that stopped speaking HTTP.
-#[derive(Debug)]
 pub struct Tunnel {
     pub stream: Stream,
     /// Bytes that came behind the 101.
     pub first: Bytes,
     /// Keeps the server's connection count true while the tunnel lasts.
     pub lease: Lease,
+}
+
+// --- Debug: no header values, no bytes ---
+
+impl std::fmt::Debug for RequestHead<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RequestHead").field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut answer = f.debug_struct("Answer");
+        answer.field("status", &self.status).field("body", &self.body).field("early", &self.early);
+        answer.finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Tunnel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tunnel").finish_non_exhaustive()
+    }
 }
 
 /// Why an exchange failed. Whether the request may have been executed is told by the `sent` cell.

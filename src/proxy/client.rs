@@ -408,10 +408,15 @@ async fn refuse(worker: &Worker, listener: &Listener, mut stream: ClientStream, 
 // --- the stream below HTTP ---
 
 /// A stream with bytes that were read from it before.
-#[derive(Debug)]
 pub struct Prefixed<S> {
     first: Vec<u8>,
     stream: S,
+}
+
+impl<S> std::fmt::Debug for Prefixed<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prefixed").finish_non_exhaustive()
+    }
 }
 
 /// Streams that can give back what was read ahead.

@@ -37,7 +37,6 @@ use super::worker::Worker;
 const DECISION_EVERY: u64 = 16;
 
 /// What becomes known of a request on its way.
-#[derive(Debug)]
 pub(super) struct Record {
     pub(super) started: Instant,
     method: Method,
@@ -91,6 +90,14 @@ struct Open {
     record: Record,
     status: u16,
     bytes_out: u64,
+}
+
+impl std::fmt::Debug for Record {
+    /// Without the path.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut record = f.debug_struct("Record");
+        record.field("method", &self.method).field("class", &self.class).finish_non_exhaustive()
+    }
 }
 
 // === impl Record ===

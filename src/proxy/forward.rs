@@ -29,7 +29,6 @@ const AWAIT_STATE: HeaderValue = HeaderValue::from_static("await-state");
 const FORWARD_ACTIVE_NODE: HeaderValue = HeaderValue::from_static("forward-active-node");
 
 /// A client's request, guarded and ready to be sent any number of times (or once, with a streamed body).
-#[derive(Debug)]
 pub(super) struct Outgoing {
     pub(super) method: Method,
     pub(super) uri: Uri,
@@ -44,7 +43,6 @@ pub(super) struct Outgoing {
 }
 
 /// The body, and whether it is still there.
-#[derive(Debug)]
 pub(super) enum OutgoingBody {
     Empty,
     Kept(Bytes),
@@ -67,6 +65,14 @@ pub(super) struct Verify<'a> {
     pub(super) cluster: &'a str,
     /// 0: nothing to verify.
     pub(super) floor: u64,
+}
+
+impl std::fmt::Debug for Outgoing {
+    /// Neither headers nor path nor body: all of them hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut outgoing = f.debug_struct("Outgoing");
+        outgoing.field("method", &self.method).field("class", &self.class).finish_non_exhaustive()
+    }
 }
 
 // === impl Outgoing ===
