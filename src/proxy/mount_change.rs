@@ -20,30 +20,38 @@ pub struct MountChanges {
 #[derive(Debug)]
 struct Window {
     prefix: Box<str>,
+    /// Index of the change; 0: the server said none.
+    index: u64,
+    /// How long it stays open once every reading standby is past the index.
+    length: Duration,
     until: Instant,
 }
 
 // === impl MountChanges ===
 
 impl MountChanges {
-    /// A change under `path` (canonical, without `/v1/`) was acknowledged.
-    pub fn changed(&self, path: &str, now: Instant, window: Duration) {
+    /// A change under `path` (canonical, without `/v1/`) was acknowledged at `index` (0: not known).
+    pub fn changed(&self, path: &str, index: u64, now: Instant, length: Duration) {
         let Some(prefix) = affected_prefix(path) else { return };
         let mut windows = self.windows.lock();
         windows.retain(|known| known.until > now && &*known.prefix != prefix);
         if windows.len() >= MAX_WINDOWS {
             windows.remove(0);
         }
-        windows.push(Window { prefix: prefix.into(), until: now + window });
+        windows.push(Window { prefix: prefix.into(), index, length, until: now + length });
         self.open.store(windows.len(), Ordering::Release);
     }
 
-    /// Does the path lie under a prefix that changed a moment ago?
-    pub fn covers(&self, path: &str, now: Instant) -> bool {
+    /// Does the path lie under a prefix that changed a moment ago? `reached`: are all standbys that serve reads at
+    /// or past an index? Until they are, the window does not begin to close.
+    pub fn covers(&self, path: &str, now: Instant, reached: impl Fn(u64) -> bool) -> bool {
         if self.open.load(Ordering::Acquire) == 0 {
             return false;
         }
         let mut windows = self.windows.lock();
+        for window in windows.iter_mut().filter(|window| !reached(window.index)) {
+            window.until = now + window.length;
+        }
         windows.retain(|window| window.until > now);
         self.open.store(windows.len(), Ordering::Release);
         windows.iter().any(|window| lies_under(path, &window.prefix))
@@ -100,8 +108,8 @@ mod tests {
         for (change, path, covered) in table {
             let changes = MountChanges::default();
             let now = Instant::now();
-            changes.changed(change, now, WINDOW);
-            assert_eq!(changes.covers(path, now), covered, "{change} → {path}");
+            changes.changed(change, 7, now, WINDOW);
+            assert_eq!(changes.covers(path, now, |_| true), covered, "{change} → {path}");
         }
     }
 
@@ -109,9 +117,20 @@ mod tests {
     fn a_window_closes() {
         let changes = MountChanges::default();
         let now = Instant::now();
-        changes.changed("sys/mounts/kv", now, WINDOW);
-        assert!(!changes.covers("kv/a", now + WINDOW));
-        assert!(!changes.covers("kv/a", now), "it was forgotten when it was over");
+        changes.changed("sys/mounts/kv", 7, now, WINDOW);
+        assert!(!changes.covers("kv/a", now + WINDOW, |_| true));
+        assert!(!changes.covers("kv/a", now, |_| true), "it was forgotten when it was over");
+    }
+
+    #[test]
+    fn a_window_waits_for_the_last_standby() {
+        let changes = MountChanges::default();
+        let now = Instant::now();
+        changes.changed("sys/mounts/kv", 7, now, WINDOW);
+        let late = now + 10 * WINDOW;
+        assert!(changes.covers("kv/a", late, |index| index < 7), "a standby is still behind");
+        assert!(changes.covers("kv/a", late + WINDOW / 2, |_| true), "it has only just arrived");
+        assert!(!changes.covers("kv/a", late + WINDOW, |_| true));
     }
 
     #[test]
@@ -119,9 +138,9 @@ mod tests {
         let changes = MountChanges::default();
         let now = Instant::now();
         for n in 0..2 * MAX_WINDOWS {
-            changes.changed(&format!("sys/mounts/m{n}"), now, WINDOW);
+            changes.changed(&format!("sys/mounts/m{n}"), 7, now, WINDOW);
         }
         assert_eq!(changes.windows.lock().len(), MAX_WINDOWS);
-        assert!(changes.covers("m511/a", now) && !changes.covers("m0/a", now));
+        assert!(changes.covers("m511/a", now, |_| true) && !changes.covers("m0/a", now, |_| true));
     }
 }

@@ -139,7 +139,7 @@ pub(super) fn learn(
     let wrote = seen.outgoing.class != Class::Read && answer.status.is_success();
     raise_floors(worker, index, wrote, seen);
     if answer.status.is_success() {
-        note_success(worker, snapshot, seen);
+        note_success(worker, snapshot, index, seen);
     }
     note_forwarding(worker, seen);
 }
@@ -188,7 +188,7 @@ impl Seen<'_> {
     }
 }
 
-fn note_success(worker: &Worker, snapshot: &Snapshot, seen: &Seen<'_>) {
+fn note_success(worker: &Worker, snapshot: &Snapshot, index: Option<SeenIndex>, seen: &Seen<'_>) {
     let traits = seen.verdict.traits;
     if !traits.changes_mounts && !traits.first_touch && seen.outgoing.method != http::Method::DELETE {
         return;
@@ -196,7 +196,8 @@ fn note_success(worker: &Worker, snapshot: &Snapshot, seen: &Seen<'_>) {
     with_path(seen.outgoing, |namespace, path, operation| {
         if traits.changes_mounts {
             let window = snapshot.config.consistency.mount_change_window;
-            worker.shared.mount_changes.changed(path, seen.now, window);
+            let index = index.map_or(0, |index| index.value);
+            worker.shared.mount_changes.changed(path, index, seen.now, window);
         }
         if traits.first_touch {
             worker.shared.first_touch.succeeded(namespace, path);

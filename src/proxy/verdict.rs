@@ -13,7 +13,7 @@ use super::first_touch::FirstTouch;
 use super::mount_change::MountChanges;
 use super::route::{Wants, unknown_wants};
 use super::rules::{CompiledRules, RuleInput};
-use super::snapshot::Snapshot;
+use super::snapshot::{ServerView, Snapshot};
 
 /// The request as far as the verdict looks at it.
 #[derive(Debug, Clone, Copy)]
@@ -135,7 +135,7 @@ fn destination(question: &Question<'_>, builtin: &Classified, known: &Knowledge<
             unknown_wants(known.snapshot.config.routing.unknown)
         }
         Needs::Active | Needs::ThisNode => Wants::Active,
-        Needs::Standby if known.mount_changes.covers(path, known.now) => Wants::Active,
+        Needs::Standby if changed(path, known) => Wants::Active,
         Needs::Standby
             if builtin.traits.first_touch && !known.first_touch.is_behind(question.namespace, path) =>
         {
@@ -144,6 +144,14 @@ fn destination(question: &Question<'_>, builtin: &Classified, known: &Knowledge<
         Needs::Standby => Wants::Fresh,
     };
     Destination::Servers(wants)
+}
+
+/// The path's mount, auth method, policy or namespace changed a moment ago.
+fn changed(path: &str, known: &Knowledge<'_>) -> bool {
+    let standby = |server: &&ServerView| server.reads && Some(server.id) != known.snapshot.active;
+    known.mount_changes.covers(path, known.now, |index| {
+        known.snapshot.servers.iter().filter(standby).all(|server| server.live.applied_index() >= index)
+    })
 }
 
 fn apply_rule(verdict: &mut Verdict, rule: &super::rules::CompiledRule) {
