@@ -76,6 +76,31 @@ impl Attempts {
         .await
     }
 
+    /// A wait that is no future of its own, such as for the next piece of an answer: lists it under `key` the first
+    /// time, wakes the task when its fate is decided, and says so then. Ended by [`Attempts::waited`].
+    pub fn wait(
+        &self,
+        key: &mut Option<usize>,
+        terms: impl FnOnce() -> Terms,
+        waker: &Waker,
+    ) -> Option<Fate> {
+        let mut running = self.running.borrow_mut();
+        let at =
+            *key.get_or_insert_with(|| running.insert(Running { terms: terms(), fate: None, waker: None }));
+        let listed = running.get_mut(at)?;
+        if listed.fate.is_none() && !listed.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            listed.waker = Some(waker.clone());
+        }
+        listed.fate
+    }
+
+    /// What was waited for came, or nobody wants it any more.
+    pub fn waited(&self, key: &mut Option<usize>) {
+        if let Some(at) = key.take() {
+            self.running.borrow_mut().remove(at);
+        }
+    }
+
     /// Ends every attempt whose deadline passed.
     pub fn sweep(&self, now_ms: u64) {
         self.end(Fate::TimedOut, |terms| terms.deadline_ms <= now_ms);
@@ -163,6 +188,17 @@ mod tests {
             assert_eq!(ended, Err(fate));
             assert!(attempts.is_empty());
         }
+    }
+
+    #[test]
+    fn a_wait_is_listed_once_and_ends_with_its_deadline() {
+        let (attempts, mut key) = (Attempts::default(), None);
+        let wait = |key: &mut _| attempts.wait(key, || TERMS, Waker::noop());
+        assert_eq!((wait(&mut key), wait(&mut key), attempts.len()), (None, None, 1));
+        attempts.sweep(100);
+        assert_eq!(wait(&mut key), Some(Fate::TimedOut));
+        attempts.waited(&mut key);
+        assert!(attempts.is_empty() && key.is_none());
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::path::{PathView, api_path, canonical};
 
 use super::access_log::{AccessRecord, LoggedPath, Wrote};
 use super::answer::Asked;
+use super::attempts::Terms;
 use super::client::Client;
 use super::error::Refusal;
 use super::guard::request_id::X_REQUEST_ID;
@@ -29,7 +30,7 @@ use super::metrics::label::{
     RoleLabel,
 };
 use super::service::unix_ms;
-use super::snapshot::{Role, ServerView};
+use super::snapshot::{Role, ServerId, ServerView};
 use super::verdict::Verdict;
 use super::worker::Worker;
 
@@ -59,6 +60,8 @@ pub(super) struct Record {
     pub(super) answer_headers: bool,
     /// The client's connection cannot carry another request.
     pub(super) close: bool,
+    /// How long the server may be silent in the middle of an answer; `None`: as long as it likes (streams).
+    pub(super) patience: Option<Duration>,
     /// `timeouts.tunnel` of the listener.
     pub(super) tunnel_idle: Duration,
     request_id: Option<HeaderValue>,
@@ -90,6 +93,8 @@ struct Open {
     record: Record,
     status: u16,
     bytes_out: u64,
+    /// Listed among the worker's attempts while the next piece is awaited.
+    waiting: Option<usize>,
 }
 
 impl std::fmt::Debug for Record {
@@ -124,6 +129,7 @@ impl Record {
             bytes_in: 0,
             answer_headers: false,
             close: false,
+            patience: None,
             tunnel_idle: Duration::ZERO,
             request_id: None,
             namespace: None,
@@ -142,6 +148,7 @@ impl Record {
         self.class = verdict.class;
         self.source = verdict.source;
         self.reason = verdict.reason;
+        self.patience = verdict.timeout;
     }
 
     pub(super) fn asked(&mut self, server: &ServerView, asked_of: Asked) {
@@ -227,7 +234,7 @@ fn finish(
     let status = answer.status().as_u16();
     answer.map(|body| match body {
         AnswerBody::Stream(_) => {
-            let open = Open { worker, client, record, status, bytes_out: 0 };
+            let open = Open { worker, client, record, status, bytes_out: 0, waiting: None };
             ClientBody { body, open: Some(Box::new(open)) }
         }
         AnswerBody::Empty | AnswerBody::Full(_) => {
@@ -354,8 +361,15 @@ impl Body for ClientBody {
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerCut>>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.body).poll_frame(cx);
-        if let (Poll::Ready(Some(Ok(frame))), Some(open)) = (&polled, &mut this.open) {
-            open.bytes_out += frame.data_ref().map_or(0, Bytes::len) as u64;
+        let Some(open) = &mut this.open else { return polled };
+        match &polled {
+            Poll::Pending if open.is_stalled(cx) => {
+                // With the body goes the connection to the server, with the error the one to the client.
+                this.body = AnswerBody::Empty;
+                return Poll::Ready(Some(Err(AnswerCut)));
+            }
+            Poll::Pending => {}
+            Poll::Ready(ready) => open.moved(ready.as_ref()),
         }
         polled
     }
@@ -369,8 +383,38 @@ impl Body for ClientBody {
     }
 }
 
+// === impl Open ===
+
+impl Open {
+    /// The server was silent for longer than the request's time.
+    fn is_stalled(&mut self, cx: &Context<'_>) -> bool {
+        let Some(patience) = self.record.patience else { return false };
+        let terms = || Terms {
+            deadline_ms: self.worker.shared.sessions.ms(Instant::now() + patience),
+            server: ServerId::default(),
+            movable: false,
+        };
+        let stalled = self.worker.attempts.wait(&mut self.waiting, terms, cx.waker()).is_some();
+        if stalled {
+            self.worker.attempts.waited(&mut self.waiting);
+            tracing::warn!(
+                server = self.record.server.as_deref(),
+                "a server stopped in the middle of an answer"
+            );
+        }
+        stalled
+    }
+
+    fn moved(&mut self, piece: Option<&Result<Frame<Bytes>, AnswerCut>>) {
+        self.worker.attempts.waited(&mut self.waiting);
+        let data = piece.and_then(|piece| piece.as_ref().ok()?.data_ref());
+        self.bytes_out += data.map_or(0, Bytes::len) as u64;
+    }
+}
+
 impl Drop for Open {
     fn drop(&mut self) {
+        self.worker.attempts.waited(&mut self.waiting);
         conclude(&self.worker, &self.client, &self.record, self.status, self.bytes_out);
     }
 }

@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::config::proxy::{ProxyConfig, ServerAddress};
 
 /// Position in [`Snapshot::servers`]; stable within one configuration generation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct ServerId(pub u16);
 
 impl ServerId {

@@ -140,7 +140,7 @@ async fn look_on(mut client: Client, mut random: fastrand::Rng, stop: Arc<Atomic
         match seen {
             Ok(Some(value)) if value < *oldest => wrong.backwards += 1,
             Ok(Some(value)) => *oldest = value,
-            Ok(None) if *oldest % 2 == 0 && *oldest > 0 => *oldest += 1,
+            Ok(None) if *oldest > 0 && oldest.is_multiple_of(2) => *oldest += 1,
             Ok(None) => {}
             Err(error) => {
                 println!("reader: {error}");

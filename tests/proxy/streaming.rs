@@ -131,3 +131,16 @@ async fn a_slow_reader_holds_the_sender_back() {
     assert!(held < TOTAL / 8, "{held} bytes were taken for a reader that takes none");
     drop(answer);
 }
+
+#[tokio::test]
+async fn a_server_that_stops_in_the_middle_of_an_answer_is_given_up() {
+    let cluster = FakeCluster::start(|here, _| async move {
+        let first = stream::iter([Ok::<_, io::Error>(Frame::data(Bytes::from_static(b"{\"data\":")))]);
+        here.ok_by(here.at, StreamBody::new(futures_util::StreamExt::chain(first, stream::pending())).boxed())
+    })
+    .await;
+    let proxy = cluster.proxy().section("timeouts: {request: 1s}").start().await;
+    let mut client = crate::support::client::Client::with_token(proxy.api, "t");
+    let asked = tokio::time::timeout(std::time::Duration::from_secs(10), client.get("/v1/secret/x"));
+    assert!(asked.await.expect("nothing hangs").is_err(), "half an answer is no answer");
+}
