@@ -90,7 +90,7 @@ pub fn run(args: &DevArgs, serve: Serve) -> ExitCode {
 /// The whole play: look at the stage, bring the nodes up, put the proxy in front, wait, clear away.
 async fn play(args: &DevArgs, serve: Serve) -> Result<(), DevError> {
     let mut stop = Stop::new()?;
-    let place = free_addresses(args)?;
+    let listen = client_address(args)?;
     let (data, throw_away) = data_dir(args)?;
     let raised = tokio::select! {
         raised = raise(args, &data, throw_away) => raised,
@@ -104,7 +104,7 @@ async fn play(args: &DevArgs, serve: Serve) -> Result<(), DevError> {
         clear(&data, throw_away);
         return Ok(());
     };
-    let shown = show(args, &cluster, place, &data, &mut stop, serve).await;
+    let shown = show(args, &cluster, listen, &data, &mut stop, serve).await;
     cluster.stop().await?;
     shown
 }
@@ -122,11 +122,12 @@ async fn raise(args: &DevArgs, data: &Path, throw_away: bool) -> Result<Option<C
 async fn show(
     args: &DevArgs,
     cluster: &Cluster,
-    place: Place,
+    listen: SocketAddr,
     data: &Path,
     stop: &mut Stop,
     serve: Serve,
 ) -> Result<(), DevError> {
+    let place = Place { listen, admin: admin_address(listen)? };
     let config = proxy_config(place, cluster.nodes(), data)?;
     let mut proxy = Front::start(config, serve)?;
     tokio::select! {
@@ -198,21 +199,23 @@ struct Place {
     admin: SocketAddr,
 }
 
-/// Learns before anything starts that the client address is free, and finds one for the admin listener.
-fn free_addresses(args: &DevArgs) -> Result<Place, DevError> {
-    // Held until all are chosen: port 0 must not be given the admin's.
-    let held =
-        |address: SocketAddr| TcpListener::bind(address).and_then(|held| Ok((held.local_addr()?, held)));
-    let (listen, _client) =
-        held(args.listen).map_err(|source| DevError::Listen { address: args.listen, source })?;
-    if let Ok((admin, _held)) = held(ADMIN) {
-        return Ok(Place { listen, admin });
+/// Learns before anything is started that the client address is free; port 0 becomes a real one.
+fn client_address(args: &DevArgs) -> Result<SocketAddr, DevError> {
+    let free = TcpListener::bind(args.listen).and_then(|held| held.local_addr());
+    free.map_err(|source| DevError::Listen { address: args.listen, source })
+}
+
+/// The usual address if it is free, else any port; asked at the last moment, as others may want it too.
+fn admin_address(listen: SocketAddr) -> Result<SocketAddr, DevError> {
+    if listen != ADMIN && TcpListener::bind(ADMIN).is_ok() {
+        return Ok(ADMIN);
     }
-    let any = held(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-    let (admin, _held) =
-        any.map_err(|source| DevError::Io { what: "no port for the admin listener", source })?;
-    say(&format!("{ADMIN} is taken: the admin listener goes to {admin}"));
-    Ok(Place { listen, admin })
+    // The client address is held meanwhile: it must not be the one that is found.
+    let _client = TcpListener::bind(listen);
+    let any = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|held| held.local_addr());
+    let other = any.map_err(|source| DevError::Io { what: "no port for the admin listener", source })?;
+    say(&format!("{ADMIN} is taken: the admin listener goes to {other}"));
+    Ok(other)
 }
 
 /// `--data`, or a new private directory that goes away with us.

@@ -1,7 +1,7 @@
 //! The tree → the raw types, as a serde deserializer that reports every mistake in its place and goes on.
 //!
 //! serde stops at the first error. Two things make it go on: unknown keys are reported here, before serde sees
-//! them, and every setting is a [`Field`](super::value::Field) that turns a bad value into `Bad` instead of an
+//! them, and every setting is a [`Field`](super::field::Field) that turns a bad value into `Bad` instead of an
 //! error. It leaves the meaning of values to the types and the sections.
 
 use std::fmt;
@@ -12,7 +12,7 @@ use super::report::{Report, join};
 use super::tree::{Entry, Kind, Node};
 use super::vocabulary;
 
-/// Newtype name by which [`Field`](super::value::Field) asks to survive a bad value.
+/// Newtype name by which [`Field`](super::field::Field) asks to survive a bad value.
 pub(crate) const FIELD: &str = "$field";
 /// Newtype name for "one value or a list of them".
 pub(crate) const ONE_OR_MANY: &str = "$one_or_many";
