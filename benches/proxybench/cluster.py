@@ -8,8 +8,10 @@ It leaves starting and stopping to `run`.
 import base64
 import json
 
-ACTIVE, STANDBYS = 18200, (18201, 18202)
-PORTS = (ACTIVE, *STANDBYS)
+from .port import free_ports
+
+PORTS = free_ports(3)
+ACTIVE = PORTS[0]
 CLUSTER_ID = "9dcf58f7-5d3e-4b0c-9c35-2f6b8a2f1c55"
 APPLIED_INDEX = 2927
 

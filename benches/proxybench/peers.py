@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import cluster
+from .port import free_ports
 
 MAX_CONNECTIONS = 12000
 
@@ -24,23 +25,26 @@ class Peer:
 
 
 def haproxy(directory):
-    config = HAPROXY.format(dir=directory, port=18310, tls_port=18311, max=MAX_CONNECTIONS,
+    port, tls_port = free_ports(2)
+    config = HAPROXY.format(dir=directory, port=port, tls_port=tls_port, max=MAX_CONNECTIONS,
                             servers="\n  ".join(f"server n{port} 127.0.0.1:{port}" for port in cluster.PORTS))
-    return Peer("haproxy", 18310, 18311, "haproxy.cfg", config, ("haproxy", "-f", f"{directory}/haproxy.cfg"))
+    return Peer("haproxy", port, tls_port, "haproxy.cfg", config, ("haproxy", "-f", f"{directory}/haproxy.cfg"))
 
 
 def envoy(directory, binary):
-    listeners = "".join((envoy_listener(18320, ""), envoy_listener(18321, ENVOY_TLS.format(dir=directory))))
+    port, tls_port = free_ports(2)
+    listeners = "".join((envoy_listener(port, ""), envoy_listener(tls_port, ENVOY_TLS.format(dir=directory))))
     clusters = "".join((envoy_cluster("any", ENVOY_UNSEALED), envoy_cluster("active", ENVOY_ACTIVE)))
     command = (str(binary), "-c", f"{directory}/envoy.yaml", "--concurrency", "1", "--disable-hot-restart", "-l", "error")
-    return Peer("envoy", 18320, 18321, "envoy.yaml", ENVOY.format(listeners=listeners, clusters=clusters), command)
+    return Peer("envoy", port, tls_port, "envoy.yaml", ENVOY.format(listeners=listeners, clusters=clusters), command)
 
 
 def understudy(directory, binary):
-    config = UNDERSTUDY.format(dir=directory, port=18330, tls_port=18331, admin_port=18332, max=MAX_CONNECTIONS,
+    port, tls_port, admin_port = free_ports(3)
+    config = UNDERSTUDY.format(dir=directory, port=port, tls_port=tls_port, admin_port=admin_port, max=MAX_CONNECTIONS,
                                servers="".join(understudy_server(port) for port in cluster.PORTS))
     command = (str(Path(binary).resolve()), "proxy", "--config", f"{directory}/understudy.yaml")
-    return Peer("understudy", 18330, 18331, "understudy.yaml", config, command)
+    return Peer("understudy", port, tls_port, "understudy.yaml", config, command)
 
 
 def understudy_server(port):
