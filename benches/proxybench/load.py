@@ -63,8 +63,10 @@ def found(pattern, report):
 
 
 def latency(text):
-    value, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text).groups()
-    return float(value) * UNITS_IN_US[unit]
+    match = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text)
+    if match is None:
+        raise RuntimeError(f"wrk measured no latency ({text}): nothing was answered")
+    return float(match[1]) * UNITS_IN_US[match[2]]
 
 
 def errors(report):
