@@ -24,7 +24,7 @@ use understudy::api::mount::{MountTable, MountType};
 use understudy::api::operation::{self, Operation};
 use understudy::config::load;
 use understudy::config::proxy::{ConsistencyMode, ProxyConfig};
-use understudy::net::codec::{self, Framing};
+use understudy::net::codec::{self, Framing, RequestHead};
 use understudy::proxy::affinity::{Floor, Sessions};
 use understudy::proxy::balance::Load;
 use understudy::proxy::guard::{self, Allowed, PeerInfo};
@@ -268,7 +268,14 @@ fn codec_heads(calls: u64) -> Result<(), Box<dyn Error>> {
     let mut answer = BytesMut::with_capacity(2048);
     for _ in 0..calls {
         out.clear();
-        codec::encode_request(&mut out, &Method::GET, RAW_PATH, b"127.0.0.1:8201", &headers, Framing::None);
+        let head = RequestHead {
+            method: &Method::GET,
+            path_and_query: RAW_PATH,
+            host: b"127.0.0.1:8201",
+            headers: &headers,
+            extra: &[],
+        };
+        codec::encode_request(&mut out, head, Framing::None);
         answer.extend_from_slice(black_box(ANSWER));
         black_box(codec::take_head(&mut answer, &Method::GET)?);
     }

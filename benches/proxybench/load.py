@@ -49,8 +49,8 @@ def parse(report):
     return Load(
         requests=int(found(r"(\d+) requests in", report)),
         rps=float(found(r"Requests/sec:\s+([\d.]+)", report)),
-        p50_us=latency(found(r"50%\s+(\S+)", report)),
-        p99_us=latency(found(r"99%\s+(\S+)", report)),
+        p50_us=latency(found(r"(?m)^\s+50%\s+(\S+)", report)),
+        p99_us=latency(found(r"(?m)^\s+99%\s+(\S+)", report)),
         errors=errors(report),
     )
 

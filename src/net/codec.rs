@@ -57,15 +57,31 @@ pub enum Garbage {
     Chunk,
 }
 
+/// What to send. Hop-by-hop and framing headers are already gone.
+#[derive(Clone, Copy)]
+pub struct RequestHead<'a> {
+    pub method: &'a Method,
+    pub path_and_query: &'a str,
+    /// Value of the `Host` header.
+    pub host: &'a [u8],
+    pub headers: &'a HeaderMap,
+    /// Written behind them.
+    pub extra: &'a [ExtraLine<'a>],
+}
+
+/// A header line beside the map: lower-case name and value, both without CR or LF.
+pub type ExtraLine<'a> = (&'a str, &'a [u8]);
+
+/// Not the path, the headers or the body: they hold tokens.
+impl std::fmt::Debug for RequestHead<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RequestHead").field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
 /// Writes a request head. The caller has removed hop-by-hop and framing headers; this adds exactly one framing.
-pub fn encode_request(
-    out: &mut BytesMut,
-    method: &Method,
-    path_and_query: &str,
-    host: &[u8],
-    headers: &HeaderMap,
-    framing: Framing,
-) {
+pub fn encode_request(out: &mut BytesMut, head: RequestHead<'_>, framing: Framing) {
+    let RequestHead { method, path_and_query, host, headers, extra } = head;
     out.reserve(256 + headers.len() * 64);
     out.put_slice(method.as_str().as_bytes());
     out.put_u8(b' ');
@@ -75,6 +91,9 @@ pub fn encode_request(
     out.put_slice(b"\r\n");
     for (name, value) in headers {
         put_header(out, name.as_str().as_bytes(), value.as_bytes());
+    }
+    for (name, value) in extra {
+        put_header(out, name.as_bytes(), value);
     }
     put_framing(out, method, framing);
     out.put_slice(b"\r\n");
@@ -500,10 +519,17 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-vault-request", HeaderValue::from_static("true"));
         let mut out = BytesMut::new();
-        encode_request(&mut out, &Method::PUT, "/v1/a?b=c", b"n1:8200", &headers, Framing::Length(7));
+        let head = RequestHead {
+            method: &Method::PUT,
+            path_and_query: "/v1/a?b=c",
+            host: b"n1:8200",
+            headers: &headers,
+            extra: &[("x-a", b"1"), ("x-a", b"2")],
+        };
+        encode_request(&mut out, head, Framing::Length(7));
         assert_eq!(
             &out[..],
-            b"PUT /v1/a?b=c HTTP/1.1\r\nhost: n1:8200\r\nx-vault-request: true\r\ncontent-length: 7\r\n\r\n"
+            b"PUT /v1/a?b=c HTTP/1.1\r\nhost: n1:8200\r\nx-vault-request: true\r\nx-a: 1\r\nx-a: 2\r\ncontent-length: 7\r\n\r\n"
         );
     }
 

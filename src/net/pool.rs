@@ -95,7 +95,8 @@ impl Pool {
             return Ok(lease);
         }
         let target = self.target.as_ref().ok_or_else(no_tls)?;
-        let stream = client::connect(target).await?;
+        // Boxed: rare, and five times the size of everything else a request keeps here.
+        let stream = Box::pin(client::connect(target)).await?;
         self.open.set(self.open.get() + 1);
         lease.connection = Some(Connection::new(stream, now));
         Ok(lease)

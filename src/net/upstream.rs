@@ -21,6 +21,8 @@ use tokio::io::AsyncWrite;
 use super::body::{AnswerBody, RequestBody, RequestBodyError, StreamBody};
 use super::client::Stream;
 use super::codec::{self, AnswerHead, BodyDecoder, Framing, Garbage, Piece};
+
+pub use super::codec::{ExtraLine, RequestHead};
 use super::pool::{Connection, Lease};
 
 /// First read of an answer: most heads and bodies together are smaller.
@@ -29,16 +31,6 @@ const READ_CHUNK: usize = 8 * 1024;
 const INLINE_BODY: usize = 16 * 1024;
 /// Answers of known length up to this size are read whole before they are passed on.
 const COLLECT_UP_TO: u64 = 64 * 1024;
-
-/// What to send. Hop-by-hop and framing headers are already gone.
-#[derive(Clone, Copy)]
-pub struct RequestHead<'a> {
-    pub method: &'a Method,
-    pub path_and_query: &'a str,
-    /// Value of the `Host` header.
-    pub host: &'a [u8],
-    pub headers: &'a HeaderMap,
-}
 
 /// What came back.
 pub struct Answer {
@@ -61,12 +53,6 @@ pub struct Tunnel {
 }
 
 // --- Debug: no header values, no bytes ---
-
-impl std::fmt::Debug for RequestHead<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RequestHead").field("method", &self.method).finish_non_exhaustive()
-    }
-}
 
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -106,7 +92,7 @@ pub async fn exchange(
 ) -> Result<Answer, ExchangeError> {
     let mut out = BytesMut::with_capacity(READ_CHUNK / 4);
     let framing = request_framing(&body);
-    codec::encode_request(&mut out, head.method, head.path_and_query, head.host, head.headers, framing);
+    codec::encode_request(&mut out, head, framing);
     let connection = lease.connection();
     let mut early = false;
     match body {

@@ -2,7 +2,7 @@
 //! time is up or whose server went away. One timer for all of them instead of one each.
 
 use std::cell::RefCell;
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::{Poll, Waker};
 
 use slab::Slab;
@@ -59,10 +59,9 @@ impl Attempts {
     ///
     /// # Errors
     /// The sweeper ended it.
-    pub async fn run<F: Future>(&self, terms: Terms, attempt: F) -> Result<F::Output, Fate> {
+    pub async fn run<F: Future>(&self, terms: Terms, mut attempt: Pin<&mut F>) -> Result<F::Output, Fate> {
         let key = self.running.borrow_mut().insert(Running { terms, fate: None, waker: None });
         let listed = Listed { attempts: self, key };
-        let mut attempt = pin!(attempt);
         std::future::poll_fn(|cx| {
             if let Some(fate) = listed.fate() {
                 return Poll::Ready(Err(fate));
@@ -150,6 +149,7 @@ impl Listed<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::pin::pin;
 
     const TERMS: Terms = Terms { deadline_ms: 100, server: ServerId(1), movable: true };
 
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn an_attempt_that_is_done_is_off_the_list() {
         let attempts = Attempts::default();
-        assert_eq!(block_on(attempts.run(TERMS, async { 7 })), Ok(7));
+        assert_eq!(block_on(attempts.run(TERMS, pin!(async { 7 }))), Ok(7));
         assert!(attempts.is_empty());
     }
 
@@ -174,7 +174,8 @@ mod tests {
         for (end, fate) in cases {
             let attempts = Attempts::default();
             let ended = block_on(async {
-                let stuck = attempts.run(TERMS, std::future::pending::<()>());
+                let never = pin!(std::future::pending::<()>());
+                let stuck = attempts.run(TERMS, never);
                 let sweeper = async {
                     tokio::task::yield_now().await;
                     attempts.sweep(99);
@@ -206,6 +207,7 @@ mod tests {
         let attempts = Attempts::default();
         block_on(async {
             let (release, released) = tokio::sync::oneshot::channel::<()>();
+            let released = pin!(released);
             let write = attempts.run(Terms { movable: false, ..TERMS }, released);
             let sweeper = async {
                 tokio::task::yield_now().await;

@@ -143,10 +143,11 @@ async fn connection(
     let stream = Prefixed { first, stream };
     let Some(tls) = listener.tls.clone() else {
         let client = client(settings, address, None, None, &state);
-        return serve(worker, listener, client, stream, None, (admission, watched)).await;
+        return Box::pin(serve(worker, listener, client, stream, None, (admission, watched))).await;
     };
     let acceptor = tokio_rustls::TlsAcceptor::from(tls.current());
-    let handshake = until_cut(&state, acceptor.accept(stream)).await;
+    // Boxed, as `serve` is: a connection that lies idle should not keep room for its handshake.
+    let handshake = Box::pin(until_cut(&state, acceptor.accept(stream))).await;
     let Some(Ok(stream)) = handshake else {
         return worker.metrics.rejected(listener.slot, Rejected::Tls);
     };
@@ -154,7 +155,7 @@ async fn connection(
     let is_h2 = session.alpn_protocol() == Some(b"h2");
     let certificate = tls::client_certificate(session);
     let client = client(settings, address, certificate, Some(tls_version(session)), &state);
-    serve(worker, listener, client, stream, Some(is_h2), (admission, watched)).await;
+    Box::pin(serve(worker, listener, client, stream, Some(is_h2), (admission, watched))).await;
 }
 
 fn client(
@@ -222,7 +223,7 @@ async fn serve<S>(
     worker.metrics.connection_opened(listener.slot, labels.0, labels.1);
     let client = Rc::new(client);
     if is_h2 {
-        serve_h2(&worker, &listener, &client, stream).await;
+        Box::pin(serve_h2(&worker, &listener, &client, stream)).await;
     } else {
         serve_h1(&worker, &listener, &client, stream).await;
     }
@@ -243,15 +244,16 @@ where
         .max_buf_size(limits.max_header_bytes.max(MIN_READ_BUFFER));
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&client.state)));
     let (for_requests, of_connection) = (Rc::clone(worker), Rc::clone(client));
+    // hyper keeps room for the service's future as long as the connection lives: a pointer, not 5 KB while idle.
     let service = service_fn(move |request| {
-        service::handle(Rc::clone(&for_requests), Rc::clone(&of_connection), request)
+        Box::pin(service::handle(Rc::clone(&for_requests), Rc::clone(&of_connection), request))
     });
     if listener.upgrades.is_empty() {
         let mut connection = builder.serve_connection(io, service);
         let ended = drive(&mut connection, &client.state, |connection| connection.graceful_shutdown()).await;
         count_misread(worker, listener, ended);
         if ended == Ended::Cut && client.state.phase() == Phase::Head {
-            say_timeout(connection.into_parts().io.into_inner().into_inner()).await;
+            Box::pin(say_timeout(connection.into_parts().io.into_inner().into_inner())).await;
         }
     } else {
         let mut connection = builder.serve_connection(io, service).with_upgrades();

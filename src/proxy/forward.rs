@@ -2,8 +2,9 @@
 //! word and `service`'s deed.
 
 use std::cell::Cell;
+use std::pin::pin;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, UPGRADE};
@@ -15,7 +16,7 @@ use crate::net::body::{RequestBody, RequestBodyError, StreamBody};
 use crate::net::client::ConnectError;
 use crate::net::codec::Garbage;
 use crate::net::pool::{PoolError, Reuse};
-use crate::net::upstream::{Answer, ExchangeError, RequestHead, exchange};
+use crate::net::upstream::{Answer, ExchangeError, ExtraLine, RequestHead, exchange};
 
 use super::attempts::{Fate, Terms};
 use super::error::Refusal;
@@ -24,9 +25,10 @@ use super::retry::Ended;
 use super::snapshot::{Dialect, ServerView};
 use super::worker::{Upstream, Worker};
 
-/// What a server shall do that is behind the index it is sent.
-const AWAIT_STATE: HeaderValue = HeaderValue::from_static("await-state");
-const FORWARD_ACTIVE_NODE: HeaderValue = HeaderValue::from_static("forward-active-node");
+/// The names of our own lines, as they are written.
+const INDEX_LINE: &str = "x-vault-index";
+const INCONSISTENT_LINE: &str = "x-vault-inconsistent";
+const NO_FORWARDING_LINE: &str = "x-vault-no-request-forwarding";
 
 /// A client's request, guarded and ready to be sent any number of times (or once, with a streamed body).
 pub(super) struct Outgoing {
@@ -37,8 +39,16 @@ pub(super) struct Outgoing {
     pub(super) class: Class,
     /// What the client itself said about indexes, put back for the active node.
     client_index: Option<HeaderValue>,
-    client_inconsistent: Vec<HeaderValue>,
+    /// The client says itself what a server behind its index shall do.
+    client_decides: bool,
     client_no_forwarding: bool,
+    /// The index line of the next attempt. Beside the map, where setting and removing a line for every attempt costs
+    /// more than writing it.
+    index: Option<HeaderValue>,
+    /// The index is ours and is followed by what a server shall do that is behind it.
+    verifies: bool,
+    /// The next attempt tells the server not to forward.
+    stays: bool,
     upgrade: Option<HeaderValue>,
 }
 
@@ -88,8 +98,8 @@ impl Outgoing {
     ) -> Self {
         headers.remove(CONTENT_LENGTH);
         headers.remove(http::header::HOST);
-        let client_index = headers.get(X_VAULT_INDEX).cloned();
-        let client_inconsistent = headers.get_all(X_VAULT_INCONSISTENT).iter().cloned().collect();
+        let client_index = headers.remove(X_VAULT_INDEX);
+        let client_decides = headers.contains_key(X_VAULT_INCONSISTENT);
         let client_no_forwarding = headers.contains_key(X_VAULT_NO_REQUEST_FORWARDING);
         let body = match body {
             RequestBody::Empty => OutgoingBody::Empty,
@@ -103,8 +113,11 @@ impl Outgoing {
             body,
             class,
             client_index,
-            client_inconsistent,
+            client_decides,
             client_no_forwarding,
+            index: None,
+            verifies: false,
+            stays: false,
             upgrade,
         }
     }
@@ -135,56 +148,45 @@ impl Outgoing {
         }
     }
 
-    /// Adds what makes the server itself hold the floor: the index, and what to do when it is behind. The two words
-    /// must be separate lines (vault-semantics §5.2). The active node looks at none of it, but the node believed
-    /// to be active may have stepped down a moment ago: a standby that is behind would answer a read with the past
-    /// and let a delete do nothing (vault-semantics §0.1). `None`: the answer depends on no floor.
-    pub(super) fn dress(&mut self, worker: &Worker, server: &ServerView, verify: Option<Verify<'_>>) {
-        let verify = verify.filter(|_| server.dialect == Dialect::OpenBao);
-        let floor = verify.filter(|verify| verify.floor > 0);
-        let writes = self.class != Class::Read;
-        match floor.and_then(|verify| worker.index_header(verify.cluster, verify.floor)) {
-            Some(index) => {
-                self.headers.insert(X_VAULT_INDEX, index);
-                self.put_inconsistent([(!writes).then_some(AWAIT_STATE), Some(FORWARD_ACTIVE_NODE)]);
-            }
-            None => {
-                self.put_client_index();
-                self.put_inconsistent([None, None]);
-            }
-        }
-        self.put_no_forwarding(writes && verify.is_some());
-        self.dress_upgrade();
-    }
-
-    fn put_client_index(&mut self) {
-        match &self.client_index {
-            Some(index) => drop(self.headers.insert(X_VAULT_INDEX, index.clone())),
-            None => drop(self.headers.remove(X_VAULT_INDEX)),
-        }
-    }
-
-    /// The client's own words win over ours.
-    fn put_inconsistent(&mut self, ours: [Option<HeaderValue>; 2]) {
-        if self.client_inconsistent.is_empty() {
-            self.headers.remove(X_VAULT_INCONSISTENT);
-            for word in ours.into_iter().flatten() {
-                self.headers.append(X_VAULT_INCONSISTENT, word);
-            }
-        }
-    }
-
+    /// Adds what makes the server itself hold the floor: the index, and what to do when it is behind. The active
+    /// node looks at none of it, but the node believed to be active may have stepped down a moment ago: a standby
+    /// that is behind would answer a read with the past and let a delete do nothing (vault-semantics §0.1).
+    /// `None`: the answer depends on no floor.
+    ///
     /// A standby answers 307 also when its forward to the active node broke half way (vault-semantics §3.2), and
     /// then the write may have run. Told not to forward, its 307 proves that nothing ran, and the write may be sent
     /// again. Only OpenBao is told: behind Vault Enterprise's replication the active node itself forwards.
-    fn put_no_forwarding(&mut self, ours: bool) {
-        match (self.client_no_forwarding, ours) {
-            (true, _) => {}
-            (false, true) => {
-                drop(self.headers.insert(X_VAULT_NO_REQUEST_FORWARDING, HeaderValue::from_static("true")));
-            }
-            (false, false) => drop(self.headers.remove(X_VAULT_NO_REQUEST_FORWARDING)),
+    pub(super) fn dress(&mut self, worker: &Worker, server: &ServerView, verify: Option<Verify<'_>>) {
+        let verify = verify.filter(|_| server.dialect == Dialect::OpenBao);
+        let floor = verify.filter(|verify| verify.floor > 0);
+        let index = floor.and_then(|verify| worker.index_header(verify.cluster, verify.floor));
+        self.verifies = index.is_some();
+        self.index = index.or_else(|| self.client_index.clone());
+        self.stays = self.class != Class::Read && verify.is_some();
+        self.dress_upgrade();
+    }
+
+    /// The next attempt carries an index: the server verifies it before it answers.
+    pub(super) fn carries_index(&self) -> bool {
+        self.index.is_some()
+    }
+
+    /// The lines of the next attempt that are not in the map. The client's own words win over ours; the two words on
+    /// what to do must be separate lines (vault-semantics §5.2).
+    fn extra_lines<'a>(&'a self, lines: &'a mut [ExtraLine<'a>; 4]) -> &'a [ExtraLine<'a>] {
+        let says = self.verifies && !self.client_decides;
+        let wanted = [
+            self.index.as_ref().map(|index| (INDEX_LINE, index.as_bytes())),
+            (says && self.class == Class::Read).then_some((INCONSISTENT_LINE, &b"await-state"[..])),
+            says.then_some((INCONSISTENT_LINE, &b"forward-active-node"[..])),
+            (self.stays && !self.client_no_forwarding).then_some((NO_FORWARDING_LINE, &b"true"[..])),
+        ];
+        let mut count = 0;
+        for line in wanted.into_iter().flatten() {
+            lines[count] = line;
+            count += 1;
         }
+        &lines[..count]
     }
 
     fn dress_upgrade(&mut self) {
@@ -216,20 +218,23 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// Sends the request to one server and reads the head of its answer (and a small body).
+/// Sends the request to one server and reads the head of its answer (and a small body). Also says how long that
+/// took since `started`: a clock is not free, so it is read once.
 pub(super) async fn attempt(
     worker: &Worker,
     upstream: &Rc<Upstream>,
     outgoing: &mut Outgoing,
     terms: Terms,
     reuse: Reuse,
-) -> Attempted {
-    let started = Instant::now();
+    started: Instant,
+) -> (Attempted, Duration) {
     let _in_flight = InFlight::new(worker, upstream);
     let sent = Cell::new(false);
     let body = outgoing.take_body();
     let target = outgoing.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    let exchanged = worker.attempts.run(terms, async {
+    let mut lines = Default::default();
+    let extra = outgoing.extra_lines(&mut lines);
+    let exchanged = pin!(async {
         let lease = upstream.pool.acquire(reuse, started).await.map_err(Failed::Pool)?;
         count_connect(worker, upstream, lease.reused);
         let head = RequestHead {
@@ -237,12 +242,14 @@ pub(super) async fn attempt(
             path_and_query: target,
             host: upstream.host.as_bytes(),
             headers: &outgoing.headers,
+            extra,
         };
         exchange(lease, head, body, &sent).await.map_err(Failed::Exchange)
     });
-    match exchanged.await {
+    let exchanged = worker.attempts.run(terms, exchanged).await;
+    let took = started.elapsed();
+    let attempted = match exchanged {
         Ok(Ok(answer)) => {
-            let took = started.elapsed();
             worker.metrics.upstream_answered(upstream.slot, outgoing.class, took);
             note_time(upstream, u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
             Attempted::Answered(Box::new(answer))
@@ -250,7 +257,8 @@ pub(super) async fn attempt(
         Ok(Err(failed)) => ended(worker, upstream, &failed, sent.get()),
         Err(Fate::TimedOut) => Attempted::Ended(Ended::TimedOut { sent: sent.get() }),
         Err(Fate::ServerLost) => Attempted::Ended(Ended::Broken { sent: sent.get() }),
-    }
+    };
+    (attempted, took)
 }
 
 enum Failed {

@@ -102,7 +102,7 @@ fn read_index(snapshot: &Snapshot, value: &[u8]) -> Option<SeenIndex> {
 
 /// The server itself checked the floor before it answered, also where its answer carries no index (404s).
 pub(super) fn verified_by_server(server: &ServerView, outgoing: &Outgoing) -> bool {
-    server.dialect == Dialect::OpenBao && outgoing.headers.contains_key(X_VAULT_INDEX)
+    server.dialect == Dialect::OpenBao && outgoing.carries_index()
 }
 
 /// The server of this cluster at an authority (`host:port`), as redirects and `leader_address` name it.

@@ -130,14 +130,15 @@ impl Pursuit<'_> {
         let asked_of = asked_of(&view.snapshot, server.id);
         self.dress(&view.snapshot, server);
         self.record.asked(server, asked_of);
-        let terms = self.terms(server.id);
-        let reuse = if self.outgoing.class == Class::Read { Reuse::Any } else { Reuse::FreshOnly };
         let began = Instant::now();
-        let attempted = attempt(self.worker, upstream, &mut self.outgoing, terms, reuse).await;
-        self.record.upstream += began.elapsed();
+        let terms = self.terms(&view.snapshot, server.id, began);
+        let reuse = if self.outgoing.class == Class::Read { Reuse::Any } else { Reuse::FreshOnly };
+        let (attempted, took) = attempt(self.worker, upstream, &mut self.outgoing, terms, reuse, began).await;
+        self.record.upstream += took;
         match attempted {
             Attempted::Refused(refusal) => Err(refusal),
-            Attempted::Ended(ended) => self.ended(ended, &chosen, None).await,
+            // Boxed, because rare: every request would pay for the room.
+            Attempted::Ended(ended) => Box::pin(self.ended(ended, &chosen, None)).await,
             Attempted::Answered(answer) => self.read(*answer, &chosen, server, upstream, asked_of).await,
         }
     }
@@ -207,12 +208,12 @@ impl Pursuit<'_> {
     }
 
     /// The request's whole time, and for a read that can go elsewhere the time of one try.
-    fn terms(&self, server: ServerId) -> Terms {
+    fn terms(&self, snapshot: &Snapshot, server: ServerId, now: Instant) -> Terms {
         let movable = self.is_idempotent() && self.outgoing.is_replayable();
-        let retry = &self.worker.view().snapshot.config.retry;
+        let retry = &snapshot.config.retry;
         let deadline = self.asked.verdict.timeout.map(|timeout| {
             let whole = self.record.started + timeout;
-            if movable && self.left > 0 { whole.min(Instant::now() + retry.per_try_timeout) } else { whole }
+            if movable && self.left > 0 { whole.min(now + retry.per_try_timeout) } else { whole }
         });
         let deadline_ms = deadline.map_or(u64::MAX, |at| self.worker.shared.sessions.ms(at));
         Terms { deadline_ms, server, movable }
@@ -237,7 +238,7 @@ impl Pursuit<'_> {
             reading = Reading::Not(Ended::StaleIndex);
         }
         match reading {
-            Reading::Not(ended) => self.ended(ended, chosen, Some(answer)).await,
+            Reading::Not(ended) => Box::pin(self.ended(ended, chosen, Some(answer))).await,
             Reading::Final => self.accept(answer, chosen, server, upstream, asked_of).map(Some),
             // A read may simply be asked again.
             Reading::InDoubt if self.is_idempotent() => {

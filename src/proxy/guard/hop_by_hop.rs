@@ -39,24 +39,33 @@ pub fn strip_request(
 ///
 /// `Transfer-Encoding` goes too: the body is framed again towards the client. `Server` stays as it is.
 pub fn strip_response(headers: &mut HeaderMap) {
-    /// Of the registered hop-by-hop headers those that occur in answers.
-    const NAMES: [HeaderName; 5] = [
-        header::TRANSFER_ENCODING,
-        header::TRAILER,
-        header::UPGRADE,
-        header::PROXY_AUTHENTICATE,
-        HeaderName::from_static("keep-alive"),
-    ];
+    // Most answers have none: reading the names once is cheaper than looking for each.
+    if !headers.keys().any(|name| is_hop_by_hop(name.as_str())) {
+        return;
+    }
     if headers.contains_key(header::CONNECTION) {
         for nominated in nominated_by_server(headers) {
             headers.remove(nominated);
         }
-        headers.remove(header::CONNECTION);
     }
-    headers.remove("proxy-connection");
-    for name in &NAMES {
+    for name in RESPONSE_NAMES {
         headers.remove(name);
     }
+}
+
+/// Of the hop-by-hop headers those that occur in answers.
+const RESPONSE_NAMES: [&str; 7] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-connection",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+fn is_hop_by_hop(name: &str) -> bool {
+    RESPONSE_NAMES.contains(&name)
 }
 
 /// WebSocket's opening handshake (RFC 6455 §4.1) and nothing else.
