@@ -155,10 +155,29 @@ fn hex_size(mut value: usize, buffer: &mut [u8; 16]) -> &[u8] {
 pub fn take_head(buffer: &mut BytesMut, method: &Method) -> Result<Option<AnswerHead>, Garbage> {
     loop {
         let Some(head) = take_one_head(buffer, method)? else { return Ok(None) };
-        if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
+        if !is_interim(head.status) {
             return Ok(Some(head));
         }
     }
+}
+
+/// Drops whole 1xx heads (not 101) off the front: while a request body is still being sent, they are no answer.
+///
+/// # Errors
+/// The bytes are not an answer this proxy believes.
+pub fn skip_interim(buffer: &mut BytesMut, method: &Method) -> Result<(), Garbage> {
+    while !buffer.is_empty() {
+        let mut rest = buffer.clone();
+        match take_one_head(&mut rest, method)? {
+            Some(head) if is_interim(head.status) => *buffer = rest,
+            Some(_) | None => break,
+        }
+    }
+    Ok(())
+}
+
+fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }
 
 fn take_one_head(buffer: &mut BytesMut, method: &Method) -> Result<Option<AnswerHead>, Garbage> {
@@ -501,6 +520,20 @@ mod tests {
         let found = take_head(&mut buffer, &Method::GET).unwrap().unwrap();
         assert_eq!(found.status, StatusCode::NO_CONTENT);
         assert_eq!(&buffer[..], b"rest");
+    }
+
+    #[test]
+    fn interim_answers_alone_are_no_answer_to_an_upload() {
+        for (text, left) in [
+            ("HTTP/1.1 102 Processing\r\n\r\n", ""),
+            ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 413 Too", "HTTP/1.1 413 Too"),
+            ("HTTP/1.1 101 Switching\r\n\r\n", "HTTP/1.1 101 Switching\r\n\r\n"),
+            ("HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"),
+        ] {
+            let mut buffer = BytesMut::from(text);
+            skip_interim(&mut buffer, &Method::POST).unwrap();
+            assert_eq!(&buffer[..], left.as_bytes(), "{text}");
+        }
     }
 
     #[test]

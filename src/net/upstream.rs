@@ -94,23 +94,44 @@ pub async fn exchange(
     let framing = request_framing(&body);
     codec::encode_request(&mut out, head, framing);
     let connection = lease.connection();
-    let mut early = false;
-    match body {
-        RequestBody::Empty => write_all(&mut connection.stream, &mut out, sent).await?,
+    let written = match body {
+        RequestBody::Empty => write_all(&mut connection.stream, &mut out, sent).await.map(|()| false),
         RequestBody::Full(bytes) if bytes.len() <= INLINE_BODY => {
             out.extend_from_slice(&bytes);
-            write_all(&mut connection.stream, &mut out, sent).await?;
+            write_all(&mut connection.stream, &mut out, sent).await.map(|()| false)
         }
-        RequestBody::Full(mut bytes) => {
-            write_all(&mut connection.stream, &mut out, sent).await?;
-            write_all(&mut connection.stream, &mut bytes, sent).await?;
-        }
+        RequestBody::Full(bytes) => write_both(connection, out, bytes, sent).await.map(|()| false),
         RequestBody::Stream(stream) => {
-            early = Upload { out, stream, ended: false, framing }.run(connection, sent).await?;
+            let upload = Upload { out, stream, ended: false, framing, method: head.method };
+            upload.run(connection, sent).await
         }
+    };
+    match written {
+        Ok(early) => {
+            let answer = read_head(connection, head.method).await?;
+            finish(lease, answer, early).await
+        }
+        Err(ExchangeError::Broken(error)) if sent.get() => salvage(lease, head.method, error).await,
+        Err(error) => Err(error),
     }
-    let answer = read_head(connection, head.method).await?;
-    finish(lease, answer, early).await
+}
+
+/// A server that refuses a body says so and closes: what it said counts more than that it closed.
+async fn salvage(mut lease: Lease, method: &Method, broken: io::Error) -> Result<Answer, ExchangeError> {
+    match read_head(lease.connection(), method).await {
+        Ok(answer) => finish(lease, answer, true).await,
+        Err(_) => Err(ExchangeError::Broken(broken)),
+    }
+}
+
+async fn write_both(
+    connection: &mut Connection,
+    mut head: BytesMut,
+    mut body: Bytes,
+    sent: &Cell<bool>,
+) -> Result<(), ExchangeError> {
+    write_all(&mut connection.stream, &mut head, sent).await?;
+    write_all(&mut connection.stream, &mut body, sent).await
 }
 
 fn request_framing(body: &RequestBody) -> Framing {
@@ -211,7 +232,8 @@ async fn collect(connection: &mut Connection, length: usize) -> Result<Bytes, Ex
 }
 
 /// A request body passed through piece by piece, with an eye on the server: an answer that comes early ends it.
-struct Upload {
+struct Upload<'a> {
+    method: &'a Method,
     out: BytesMut,
     stream: Box<StreamBody>,
     ended: bool,
@@ -220,7 +242,7 @@ struct Upload {
 
 // === impl Upload ===
 
-impl Upload {
+impl Upload<'_> {
     /// True when the server answered before it had the whole body.
     async fn run(mut self, connection: &mut Connection, sent: &Cell<bool>) -> Result<bool, ExchangeError> {
         std::future::poll_fn(|cx| self.poll(connection, sent, cx)).await
@@ -232,13 +254,14 @@ impl Upload {
         sent: &Cell<bool>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<bool, ExchangeError>> {
-        if let Poll::Ready(read) = poll_read_more(connection, READ_CHUNK, cx) {
-            let answered = read.map_err(ExchangeError::Broken)? > 0;
-            return Poll::Ready(if answered {
-                Ok(true)
-            } else {
-                Err(ExchangeError::Broken(io::ErrorKind::UnexpectedEof.into()))
-            });
+        while let Poll::Ready(read) = poll_read_more(connection, READ_CHUNK, cx) {
+            if read.map_err(ExchangeError::Broken)? == 0 {
+                return Poll::Ready(Err(ExchangeError::Broken(io::ErrorKind::UnexpectedEof.into())));
+            }
+            codec::skip_interim(&mut connection.buffer, self.method)?;
+            if !connection.buffer.is_empty() {
+                return Poll::Ready(Ok(true));
+            }
         }
         loop {
             ready!(poll_write_all(&mut connection.stream, &mut self.out, sent, cx))
