@@ -30,8 +30,8 @@ use super::rules::Glob;
 use super::service;
 use super::worker::Worker;
 
-/// How long to wait before accepting again when the process has no file descriptor left.
-const OUT_OF_FILES_PAUSE: Duration = Duration::from_millis(50);
+/// How long to wait before accepting again when the process is out of file descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// hyper's read buffer bound; heads are bounded below it by `limits.max_header_bytes`.
 const MIN_READ_BUFFER: usize = 8 * 1024;
 
@@ -106,19 +106,21 @@ pub(super) async fn accept_loop(worker: Rc<Worker>, acceptor: Acceptor, settings
                 let (worker, settings) = (Rc::clone(&worker), Rc::clone(&settings));
                 tokio::task::spawn_local(connection(worker, settings, stream, peer));
             }
-            Err(error) if is_out_of_files(&error) => {
-                tracing::warn!(%error, "out of file descriptors; accepting again shortly");
-                tokio::time::sleep(OUT_OF_FILES_PAUSE).await;
+            Err(error) if is_of_connection(&error) => {
+                tracing::debug!(%error, "a connection was gone before it was accepted");
             }
-            Err(error) => tracing::debug!(%error, "a connection was gone before it was accepted"),
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept now; trying again shortly");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
         }
     }
 }
 
-fn is_out_of_files(error: &io::Error) -> bool {
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
+/// The one connection failed. Everything else (no file descriptor, no memory) would fail again at once.
+fn is_of_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, InvalidInput, NotConnected};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | InvalidInput | NotConnected)
 }
 
 async fn connection(

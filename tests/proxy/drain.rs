@@ -76,3 +76,23 @@ async fn a_long_answer_is_finished_after_sigterm() {
     assert_eq!(asked.await.unwrap(), 200);
     assert_eq!(proxy.exit_code().await, Some(0));
 }
+
+#[tokio::test]
+async fn a_drain_by_the_admin_waits_for_the_slowest() {
+    let cluster = FakeCluster::start(|here, _| async move {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        here.ok()
+    })
+    .await;
+    let spec = cluster.proxy().section(
+        "runtime: {workers: 2, shutdown_grace: 1s, log: {level: info, format: text, output: stderr}}",
+    );
+    let mut proxy = spec.start().await;
+    let mut client = Client::with_token(proxy.api, "t");
+    let asked = tokio::spawn(async move { client.get("/v1/secret/x").await.map(|answer| answer.status) });
+    until("the request is under way", async || cluster.counts("/v1/secret").iter().sum::<usize>() == 1).await;
+    proxy.ask_admin(http::Method::POST, "/-/drain").await;
+    assert_eq!(asked.await.unwrap().unwrap(), 200, "an idle worker ended first: no reason to cut the others");
+    assert_eq!(proxy.exit_code().await, Some(0));
+    assert!(!proxy.log().contains("died"), "{}", proxy.log());
+}

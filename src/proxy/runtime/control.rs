@@ -59,6 +59,8 @@ struct Control {
     log: Option<LogControl>,
     notify: Notify,
     drainer: Drainer,
+    /// The admin asked for a drain without a deadline: workers end one by one, the process with the last.
+    draining: bool,
     addresses: Addresses,
     certificates_seen: Instant,
     /// Evicted sessions already counted.
@@ -155,6 +157,7 @@ impl Running {
             log,
             notify,
             drainer,
+            draining: false,
             addresses,
             certificates_seen: begun,
             evicted: 0,
@@ -186,7 +189,9 @@ impl Running {
                 }
                 _ = tick.tick() => {
                     control.housekeeping().await;
-                    if control.workers.lost_one() {
+                    if control.draining {
+                        if control.workers.all_ended() { break grace; }
+                    } else if control.workers.lost_one() {
                         tracing::error!("a worker thread died; draining the others");
                         break grace;
                     }
@@ -312,6 +317,7 @@ impl Control {
             }
             ControlCommand::Drain => {
                 self.drainer.begin();
+                self.draining = true;
                 let never = Instant::now() + Duration::from_secs(365 * 24 * 3600);
                 self.workers.drain(never).await;
             }

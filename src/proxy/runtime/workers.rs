@@ -89,9 +89,13 @@ impl Workers {
         }
     }
 
-    /// A worker thread is gone although nobody asked it to drain.
+    /// A worker thread has ended: nobody asked it to, unless they drain.
     pub(super) fn lost_one(&self) -> bool {
         self.threads.iter().any(|(_, thread)| thread.is_finished())
+    }
+
+    pub(super) fn all_ended(&self) -> bool {
+        self.threads.iter().all(|(_, thread)| thread.is_finished())
     }
 }
 
