@@ -257,3 +257,92 @@ impl Drop for Lease {
         self.pool.permits.add_permits(1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::pin;
+    use tokio::net::TcpListener;
+
+    const LIMITS: PoolLimits = PoolLimits {
+        max_open: 2,
+        max_pending: 1,
+        max_idle: 2,
+        idle_timeout: Duration::from_secs(60),
+        max_requests: 0,
+    };
+
+    /// The kernel accepts for the listener, which says nothing.
+    async fn pool(limits: PoolLimits) -> (Rc<Pool>, TcpListener) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let target =
+            Target { host: "127.0.0.1".into(), port, tls: None, connect_timeout: Duration::from_secs(10) };
+        (Rc::new(Pool::new(Some(target), limits)), listener)
+    }
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    #[tokio::test]
+    async fn a_write_avoids_a_connection_that_lay_idle() {
+        let (pool, _listener) = pool(LIMITS).await;
+        let start = Instant::now();
+        pool.acquire(Reuse::FreshOnly, start).await.unwrap().give_back(start);
+        let fresh = pool.acquire(Reuse::FreshOnly, start + seconds(4)).await.unwrap();
+        assert!(fresh.reused);
+        fresh.give_back(start + seconds(4));
+        let (late, held) = (start + seconds(10), pool.acquire(Reuse::FreshOnly, start + seconds(10)).await);
+        assert!(!held.unwrap().reused);
+        assert!(pool.acquire(Reuse::Any, late).await.unwrap().reused, "a read may be sent again");
+    }
+
+    #[tokio::test]
+    async fn an_old_or_worn_connection_is_not_used_again() {
+        let start = Instant::now();
+        let (old, _listener) = pool(LIMITS).await;
+        old.acquire(Reuse::Any, start).await.unwrap().give_back(start);
+        assert!(!old.acquire(Reuse::Any, start + seconds(61)).await.unwrap().reused);
+        let (worn, _listener) = pool(PoolLimits { max_requests: 1, ..LIMITS }).await;
+        worn.acquire(Reuse::Any, start).await.unwrap().give_back(start);
+        assert_eq!((worn.open(), worn.idle()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn what_a_server_says_unasked_ends_the_connection() {
+        let (pool, listener) = pool(LIMITS).await;
+        let start = Instant::now();
+        let mut lease = pool.acquire(Reuse::Any, start).await.unwrap();
+        let (mut server, _) = listener.accept().await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut server, b"HTTP/1.1 408\r\n\r\n").await.unwrap();
+        let Stream::Plain(stream) = &lease.connection().stream else { panic!("plain") };
+        stream.readable().await.unwrap();
+        lease.give_back(start);
+        assert!(!pool.acquire(Reuse::Any, start).await.unwrap().reused);
+        assert_eq!(pool.idle(), 0);
+    }
+
+    #[tokio::test]
+    async fn waiters_are_bounded_and_whoever_gives_up_leaves_nothing_behind() {
+        let (pool, _listener) = pool(LIMITS).await;
+        let now = Instant::now();
+        let first = pool.acquire(Reuse::Any, now).await.unwrap();
+        let second = pool.acquire(Reuse::Any, now).await.unwrap();
+        let mut context = Context::from_waker(Waker::noop());
+        {
+            let mut third = pin!(pool.acquire(Reuse::Any, now));
+            assert!(third.as_mut().poll(&mut context).is_pending());
+            let fourth = pool.acquire(Reuse::Any, now).await;
+            assert!(matches!(fourth, Err(PoolError::Overflow)));
+        }
+        drop(first);
+        second.give_back(now);
+        assert_eq!((pool.open(), pool.idle(), pool.pending.get()), (1, 1, 0));
+        let (third, fourth) =
+            (pool.acquire(Reuse::Any, now).await.unwrap(), pool.acquire(Reuse::Any, now).await.unwrap());
+        assert_eq!((third.reused, fourth.reused, pool.open()), (true, false, 2));
+        drop((third, fourth));
+        assert_eq!((pool.open(), pool.permits.available_permits()), (0, 2));
+    }
+}

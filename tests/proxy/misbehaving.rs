@@ -17,15 +17,21 @@ const HEALTH: &str = r#"{"initialized":true,"sealed":false,"standby":false,"vers
 
 /// One active node that answers probes properly and everything else with `bytes`, then closes; counts the latter.
 async fn breaks_off_with(bytes: &'static [u8]) -> (RawBackend, Arc<AtomicUsize>) {
+    answers(bytes, true).await
+}
+
+/// The same, and closes or goes on.
+async fn answers(bytes: &'static [u8], closes: bool) -> (RawBackend, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
-    let backend = RawBackend::start(move |stream| converse(stream, bytes, Arc::clone(&count))).await;
+    let backend =
+        RawBackend::start(move |stream| converse(stream, (bytes, closes), Arc::clone(&count))).await;
     (backend, asked)
 }
 
 async fn converse(
     mut stream: TcpStream,
-    bytes: &'static [u8],
+    (bytes, closes): (&'static [u8], bool),
     asked: Arc<AtomicUsize>,
 ) -> std::io::Result<()> {
     let own = stream.local_addr()?;
@@ -52,7 +58,11 @@ async fn converse(
             _ => {
                 asked.fetch_add(1, Ordering::SeqCst);
                 stream.write_all(bytes).await?;
-                return stream.shutdown().await;
+                if closes {
+                    return stream.shutdown().await;
+                }
+                head.clear();
+                continue;
             }
         };
         let answer = format!(
@@ -102,4 +112,20 @@ async fn half_a_body_is_not_passed_off_as_a_whole_one() {
     // Either the break reaches the client, or it was seen before anything was passed on.
     assert!(answer.is_err() || answer == Ok((502, Some("unknown".to_owned()))), "{answer:?}");
     assert_eq!(asked, 1);
+}
+
+#[tokio::test]
+async fn bytes_behind_an_answer_are_nobodys_answer() {
+    let two =
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nstolen";
+    let (backend, asked) = answers(two, false).await;
+    let spec = ProxySpec { servers: vec![("n1".to_owned(), backend.address)], ..ProxySpec::default() };
+    let proxy =
+        spec.section("runtime: {workers: 1, log: {level: info, format: text, output: stderr}}").start().await;
+    for (number, method) in [Method::GET, Method::PUT, Method::HEAD, Method::GET].into_iter().enumerate() {
+        let mut client = Client::with_token(proxy.api, "t");
+        let answer = client.send(method.clone(), "/v1/secret/x", "".into()).await.unwrap();
+        assert_eq!(answer.body, if method == Method::HEAD { "" } else { "{}" }, "{number}: {method}");
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 4);
 }
