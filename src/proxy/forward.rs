@@ -75,6 +75,8 @@ pub(super) struct Verify<'a> {
     pub(super) cluster: &'a str,
     /// 0: nothing to verify.
     pub(super) floor: u64,
+    /// Asked because it leads. A standby that was chosen as one may forward.
+    pub(super) leads: bool,
 }
 
 impl std::fmt::Debug for Outgoing {
@@ -162,7 +164,7 @@ impl Outgoing {
         let index = floor.and_then(|verify| worker.index_header(verify.cluster, verify.floor));
         self.verifies = index.is_some();
         self.index = index.or_else(|| self.client_index.clone());
-        self.stays = self.class != Class::Read && verify.is_some();
+        self.stays = self.class != Class::Read && verify.is_some_and(|verify| verify.leads);
         self.dress_upgrade();
     }
 

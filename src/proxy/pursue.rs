@@ -203,7 +203,8 @@ impl Pursuit<'_> {
     fn dress(&mut self, snapshot: &Snapshot, server: &ServerView) {
         let on_data = matches!(self.wants, Wants::Fresh | Wants::Active);
         let cluster = snapshot.cluster_id.as_deref().filter(|_| on_data);
-        let verify = cluster.map(|cluster| Verify { cluster, floor: self.floor.index() });
+        let leads = self.wants == Wants::Active;
+        let verify = cluster.map(|cluster| Verify { cluster, floor: self.floor.index(), leads });
         self.outgoing.dress(self.worker, server, verify);
     }
 

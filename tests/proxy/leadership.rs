@@ -69,3 +69,19 @@ async fn a_write_met_by_a_former_leader_runs_once() {
     client.must(Method::PUT, "/v1/secret/b", None).await;
     assert_eq!(runs.load(Ordering::SeqCst), 1, "asked: {:?}", cluster.counts("/v1/secret/b"));
 }
+
+#[tokio::test]
+async fn a_standby_an_operator_sends_writes_to_may_forward_them() {
+    let cluster = FakeCluster::start(|here, request| async move {
+        assert!(!request.headers().contains_key("x-vault-no-request-forwarding"), "it could not forward");
+        here.forwarded()
+    })
+    .await;
+    let rule = "routing: {rules: [{name: far, match: {path: \"secret/**\"}, to: standby}]}";
+    let proxy = cluster.proxy().section(rule).start().await;
+    let mut client = Client::with_token(proxy.api, "t");
+    for _ in 0..10 {
+        client.must(Method::PUT, "/v1/secret/a", None).await;
+    }
+    assert_eq!(cluster.counts("/v1/secret")[0], 0);
+}
