@@ -4,8 +4,8 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::Response;
 use http::header::{HeaderValue, LOCATION};
+use http::{Response, StatusCode};
 
 use crate::api::classify::Class;
 use crate::api::header::{X_UNDERSTUDY_REASON, X_UNDERSTUDY_ROLE, X_UNDERSTUDY_SERVED_BY};
@@ -248,11 +248,7 @@ impl Pursuit<'_> {
             }
             Reading::InDoubt => {
                 let mut answer = answer;
-                if self.outgoing.class != Class::Read {
-                    mark_in_doubt(&mut answer.headers);
-                    self.record.in_doubt = true;
-                    self.worker.metrics.in_doubt(upstream.slot);
-                }
+                self.doubt(&mut answer, upstream);
                 self.worker.observe(Observation::NotLeader { server: server.id, leader_hint: None });
                 self.accept(answer, chosen, server, upstream, asked_of).map(Some)
             }
@@ -318,7 +314,7 @@ impl Pursuit<'_> {
                 self.wants = Wants::Active;
                 Ok(None)
             }
-            Next::PassOn | Next::AskActive => self.pass_on(answer, chosen).map(Some),
+            Next::PassOn | Next::AskActive => self.pass_on(ended, answer, chosen).map(Some),
             Next::GiveUp => Err(give_up(ended)),
             Next::InDoubt => {
                 self.record.in_doubt = true;
@@ -402,10 +398,29 @@ impl Pursuit<'_> {
 
     // --- the end ---
 
-    fn pass_on(&mut self, answer: Option<Answer>, chosen: &Chosen) -> Result<Response<AnswerBody>, Refusal> {
+    /// Whoever answered does not know whether the write happened.
+    fn doubt(&mut self, answer: &mut Answer, upstream: &Upstream) {
+        if self.outgoing.class != Class::Read {
+            mark_in_doubt(&mut answer.headers);
+            self.record.in_doubt = true;
+            self.worker.metrics.in_doubt(upstream.slot);
+        }
+    }
+
+    fn pass_on(
+        &mut self,
+        ended: Ended,
+        answer: Option<Answer>,
+        chosen: &Chosen,
+    ) -> Result<Response<AnswerBody>, Refusal> {
         let view = Rc::clone(&chosen.view);
         match (answer, view.snapshot.server(chosen.server), view.upstreams.get(chosen.server.index())) {
-            (Some(answer), Some(server), Some(upstream)) => {
+            (Some(mut answer), Some(server), Some(upstream)) => {
+                // No node says 502 or 504: something between it and us lost the answer.
+                let lost = matches!(answer.status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT);
+                if ended == Ended::Gateway && lost {
+                    self.doubt(&mut answer, upstream);
+                }
                 let asked_of = asked_of(&view.snapshot, server.id);
                 self.accept(answer, chosen, server, upstream, asked_of)
             }
