@@ -42,6 +42,8 @@ pub struct Pool {
 pub struct Connection {
     pub(super) stream: Stream,
     pub(super) buffer: BytesMut,
+    /// Room for the next request's head, kept so that it is not allocated for each.
+    pub(super) out: BytesMut,
     requests: u64,
     last_used: Instant,
 }
@@ -207,7 +209,7 @@ impl std::fmt::Debug for Connection {
 
 impl Connection {
     fn new(stream: Stream, now: Instant) -> Self {
-        Self { stream, buffer: BytesMut::new(), requests: 0, last_used: now }
+        Self { stream, buffer: BytesMut::new(), out: BytesMut::new(), requests: 0, last_used: now }
     }
 
     fn idle_for(&self, now: Instant) -> Duration {

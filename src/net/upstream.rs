@@ -90,12 +90,19 @@ pub async fn exchange(
     body: RequestBody,
     sent: &Cell<bool>,
 ) -> Result<Answer, ExchangeError> {
-    let mut out = BytesMut::with_capacity(READ_CHUNK / 4);
+    let connection = lease.connection();
+    let mut out = std::mem::take(&mut connection.out);
+    out.clear();
     let framing = request_framing(&body);
     codec::encode_request(&mut out, head, framing);
-    let connection = lease.connection();
     let written = match body {
-        RequestBody::Empty => write_all(&mut connection.stream, &mut out, sent).await.map(|()| false),
+        RequestBody::Empty => {
+            let written = write_all(&mut connection.stream, &mut out, sent).await;
+            if written.is_ok() {
+                connection.out = out;
+            }
+            written.map(|()| false)
+        }
         RequestBody::Full(bytes) if bytes.len() <= INLINE_BODY => {
             out.extend_from_slice(&bytes);
             write_all(&mut connection.stream, &mut out, sent).await.map(|()| false)

@@ -144,20 +144,24 @@ async fn connection(
     };
     let stream = Prefixed { first, stream };
     let Some(tls) = listener.tls.clone() else {
-        let client = client(settings, address, None, None, &state);
-        return Box::pin(serve(worker, listener, client, stream, None, (admission, watched))).await;
+        let client = Rc::new(client(settings, address, None, None, &state));
+        return start(serve(worker, listener, client, stream, None, (admission, watched)));
     };
     let acceptor = tokio_rustls::TlsAcceptor::from(tls.current());
-    // Boxed, as `serve` is: a connection that lies idle should not keep room for its handshake.
-    let handshake = Box::pin(until_cut(&state, acceptor.accept(stream))).await;
+    let handshake = until_cut(&state, acceptor.accept(stream)).await;
     let Some(Ok(stream)) = handshake else {
         return worker.metrics.rejected(listener.slot, Rejected::Tls);
     };
     let session = stream.get_ref().1;
     let is_h2 = session.alpn_protocol() == Some(b"h2");
     let certificate = tls::client_certificate(session);
-    let client = client(settings, address, certificate, Some(tls_version(session)), &state);
-    Box::pin(serve(worker, listener, client, stream, Some(is_h2), (admission, watched))).await;
+    let client = Rc::new(client(settings, address, certificate, Some(tls_version(session)), &state));
+    start(serve(worker, listener, client, stream, Some(is_h2), (admission, watched)));
+}
+
+/// Serves in a task of its own: a connection that lies idle does not keep room for its PROXY header and handshake.
+fn start(serving: impl Future<Output = ()> + 'static) {
+    tokio::task::spawn_local(serving);
 }
 
 fn client(
@@ -201,7 +205,7 @@ impl Drop for Unwatch {
 async fn serve<S>(
     worker: Rc<Worker>,
     listener: Rc<Listener>,
-    mut client: Client,
+    mut client: Rc<Client>,
     mut stream: S,
     is_h2: Option<bool>,
     _held: (Admission, Unwatch),
@@ -214,7 +218,7 @@ async fn serve<S>(
         None if listener.config.h2c => until_cut(&state, has_h2_preface(&mut stream)).await.unwrap_or(false),
         None => false,
     };
-    client.is_h2 = is_h2;
+    Rc::get_mut(&mut client).expect("no request has it yet").is_h2 = is_h2;
     if is_h2 {
         state.multiplexes();
     }
@@ -223,7 +227,6 @@ async fn serve<S>(
         if client.tls.is_some() { TlsLabel::Yes } else { TlsLabel::No },
     );
     worker.metrics.connection_opened(listener.slot, labels.0, labels.1);
-    let client = Rc::new(client);
     if is_h2 {
         Box::pin(serve_h2(&worker, &listener, &client, stream)).await;
     } else {
@@ -258,8 +261,9 @@ where
             Box::pin(say_timeout(connection.into_parts().io.into_inner().into_inner())).await;
         }
     } else {
-        let mut connection = builder.serve_connection(io, service).with_upgrades();
-        let ended = drive(&mut connection, &client.state, |connection| connection.graceful_shutdown()).await;
+        // Boxed: the other branch, which is the usual one, should not keep room for it.
+        let mut connection = Box::new(builder.serve_connection(io, service).with_upgrades());
+        let ended = drive(&mut *connection, &client.state, |connection| connection.graceful_shutdown()).await;
         count_misread(worker, listener, ended);
     }
 }

@@ -39,8 +39,9 @@ pub fn strip_request(
 ///
 /// `Transfer-Encoding` goes too: the body is framed again towards the client. `Server` stays as it is.
 pub fn strip_response(headers: &mut HeaderMap) {
-    // Most answers have none: reading the names once is cheaper than looking for each.
-    if !headers.keys().any(|name| is_hop_by_hop(name.as_str())) {
+    // Reading the names once is cheaper than looking for each of those that are hardly ever there.
+    let seen = headers.keys().fold(0, |seen, name| seen | response_bit(name.as_str()));
+    if seen == 0 {
         return;
     }
     if headers.contains_key(header::CONNECTION) {
@@ -48,24 +49,36 @@ pub fn strip_response(headers: &mut HeaderMap) {
             headers.remove(nominated);
         }
     }
-    for name in RESPONSE_NAMES {
-        headers.remove(name);
+    for (at, name) in RESPONSE_NAMES.iter().enumerate() {
+        if seen & (1 << at) != 0 {
+            headers.remove(name);
+        }
     }
 }
 
 /// Of the hop-by-hop headers those that occur in answers.
-const RESPONSE_NAMES: [&str; 7] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-connection",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
+const RESPONSE_NAMES: [HeaderName; 7] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    header::PROXY_AUTHENTICATE,
+    HeaderName::from_static("proxy-connection"),
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
 ];
 
-fn is_hop_by_hop(name: &str) -> bool {
-    RESPONSE_NAMES.contains(&name)
+/// The bit of a name's place in [`RESPONSE_NAMES`].
+fn response_bit(name: &str) -> u8 {
+    match name {
+        "connection" => 1,
+        "keep-alive" => 1 << 1,
+        "proxy-authenticate" => 1 << 2,
+        "proxy-connection" => 1 << 3,
+        "trailer" => 1 << 4,
+        "transfer-encoding" => 1 << 5,
+        "upgrade" => 1 << 6,
+        _ => 0,
+    }
 }
 
 /// WebSocket's opening handshake (RFC 6455 §4.1) and nothing else.
