@@ -25,6 +25,8 @@ pub enum Refusal {
     BodyTooLarge,
     #[error("the request body ended early")]
     BodyAborted,
+    #[error("the request body took longer than the whole request may")]
+    BodyTimeout,
     #[error("no active node is known; the request was not executed")]
     NoActive,
     #[error("too many requests wait for an active node; the request was not executed")]
@@ -61,6 +63,7 @@ impl Refusal {
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyAborted => StatusCode::BAD_REQUEST,
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Stale => StatusCode::PRECONDITION_FAILED,
             Self::NoActive | Self::HoldFull | Self::NoServer | Self::NotSent | Self::NotReplayable => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -80,7 +83,7 @@ impl Refusal {
     /// The client's connection is not in step any more and must end.
     #[must_use]
     pub fn ends_connection(self) -> bool {
-        matches!(self, Self::BadRequest { .. } | Self::BodyTooLarge | Self::BodyAborted)
+        matches!(self, Self::BadRequest { .. } | Self::BodyTooLarge | Self::BodyAborted | Self::BodyTimeout)
     }
 
     fn retry_after(self) -> Option<HeaderValue> {

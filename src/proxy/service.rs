@@ -8,6 +8,7 @@
 //! ```
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -22,6 +23,7 @@ use crate::net::serve::BodyWatch;
 use crate::path::{PathView, api_path, canonical};
 
 use super::affinity::{Floor, SessionKey};
+use super::attempts::Terms;
 use super::client::Client;
 use super::cluster_answer;
 use super::error::Refusal;
@@ -31,6 +33,7 @@ use super::guard::{self, Allowed, GuardedRequest, RejectReason};
 use super::metrics::label::Rejected;
 use super::pursue::{Asked, pursue};
 use super::rate::Verdict as RateVerdict;
+use super::snapshot::ServerId;
 use super::verdict::{Destination, Knowledge, Question, Verdict, judge};
 use super::worker::{View, Worker};
 
@@ -83,7 +86,7 @@ async fn answer(
     }
     let session = header::session_token(&parts.headers).map(|token| worker.shared.sessions.key(token));
     let floor = floor(worker, &verdict, session);
-    let body = receive(client, &view, &verdict, &guarded, incoming, record).await?;
+    let body = receive(worker, client, &view, &verdict, &guarded, incoming, record).await?;
     let outgoing =
         Outgoing::new(parts.method, parts.uri, parts.headers, body, verdict.class, guarded.upgrade);
     record.bytes_in = outgoing.body_bytes();
@@ -216,6 +219,7 @@ fn first_seen(worker: &Worker) -> Floor {
 
 /// Reads a small body whole, so that it can be sent again; a larger one becomes a stream.
 async fn receive(
+    worker: &Worker,
     client: &Client,
     view: &View,
     verdict: &Verdict,
@@ -235,7 +239,12 @@ async fn receive(
     let limit = verdict.max_body_bytes.unwrap_or(client.listener.borrow().config.limits.max_body_bytes);
     let limit = if limit == 0 { u64::MAX } else { limit };
     let keep = view.snapshot.config.retry.buffer_bytes;
-    let body = read_request_body(incoming, keep, limit, BodyWatch::new(&client.state)).await;
+    let reading = pin!(read_request_body(incoming, keep, limit, BodyWatch::new(&client.state)));
+    // A client that sends a byte now and then is not stalled, but it does not get longer than a request gets.
+    let deadline = verdict.timeout.map(|timeout| worker.shared.sessions.ms(record.started + timeout));
+    let terms =
+        Terms { deadline_ms: deadline.unwrap_or(u64::MAX), server: ServerId::default(), movable: false };
+    let body = worker.attempts.run(terms, reading).await.map_err(|_| Refusal::BodyTimeout)?;
     body.map_err(|error| match error {
         crate::net::body::RequestBodyError::TooLarge => Refusal::BodyTooLarge,
         crate::net::body::RequestBodyError::Aborted => Refusal::BodyAborted,

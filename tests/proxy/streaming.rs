@@ -144,3 +144,25 @@ async fn a_server_that_stops_in_the_middle_of_an_answer_is_given_up() {
     let asked = tokio::time::timeout(std::time::Duration::from_secs(10), client.get("/v1/secret/x"));
     assert!(asked.await.expect("nothing hangs").is_err(), "half an answer is no answer");
 }
+
+#[tokio::test]
+async fn a_body_that_drips_gets_no_longer_than_a_request() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let cluster = FakeCluster::start(|here, _| async move { here.ok() }).await;
+    let proxy = cluster.proxy().section("timeouts: {request: 1s}").start().await;
+    let mut stream = TcpStream::connect(proxy.api).await.unwrap();
+    let head = "PUT /v1/secret/x HTTP/1.1\r\nhost: x\r\nx-vault-token: t\r\ncontent-length: 1000\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    let mut drip = tokio::time::interval(std::time::Duration::from_millis(100));
+    let begin = std::time::Instant::now();
+    loop {
+        assert!(begin.elapsed() < crate::support::PATIENCE, "it drips on");
+        tokio::select! {
+            read = stream.read_exact(&mut answer) => break drop(read.unwrap()),
+            _ = drip.tick() => stream.write_all(b"x").await.unwrap(),
+        }
+    }
+    assert_eq!(&answer, b"HTTP/1.1 408");
+    assert_eq!(cluster.counts("/v1/secret"), [0, 0, 0]);
+}
