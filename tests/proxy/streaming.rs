@@ -159,7 +159,10 @@ async fn a_body_that_drips_gets_no_longer_than_a_request() {
     loop {
         assert!(begin.elapsed() < crate::support::PATIENCE, "it drips on");
         tokio::select! {
-            read = stream.read_exact(&mut answer) => break drop(read.unwrap()),
+            read = stream.read_exact(&mut answer) => {
+                read.unwrap();
+                break;
+            }
             _ = drip.tick() => stream.write_all(b"x").await.unwrap(),
         }
     }
