@@ -118,7 +118,7 @@ pub async fn exchange(
             let answer = read_head(connection, head.method).await?;
             finish(lease, answer, early).await
         }
-        Err(ExchangeError::Broken(error)) if sent.get() => salvage(lease, head.method, error).await,
+        Err(ExchangeError::Broken(error)) if sent.get() => Box::pin(salvage(lease, head.method, error)).await,
         Err(error) => Err(error),
     }
 }

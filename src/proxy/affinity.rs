@@ -5,7 +5,7 @@
 //! than the forgotten one, so forgetting is always safe). It leaves the choice of a server to `route`.
 
 use std::collections::HashMap;
-use std::hash::Hasher;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -63,11 +63,33 @@ pub struct Sessions {
     started: Instant,
 }
 
+/// The key is a keyed hash already: its upper half is as good as another hash of it (the lower names the shard).
+type Floors = HashMap<SessionKey, Floor, BuildHasherDefault<UpperHalf>>;
+
+#[derive(Debug, Default)]
+struct UpperHalf(u64);
+
+impl Hasher for UpperHalf {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u128(&mut self, key: u128) {
+        self.0 = (key >> 64) as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// Two generations: a full young one becomes the old one, and what nobody asked for since is forgotten with it.
 #[derive(Debug)]
 struct Generations {
-    young: HashMap<SessionKey, Floor>,
-    old: HashMap<SessionKey, Floor>,
+    young: Floors,
+    old: Floors,
     /// Entries one generation may hold.
     capacity: usize,
 }
@@ -207,7 +229,7 @@ fn raise(cell: &AtomicU64, value: u64) {
 
 impl Generations {
     fn new(capacity: usize) -> Self {
-        Self { young: HashMap::new(), old: HashMap::new(), capacity }
+        Self { young: Floors::default(), old: Floors::default(), capacity }
     }
 
     /// Looks the session up and keeps it from being forgotten. Also says how many others were.

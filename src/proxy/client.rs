@@ -145,7 +145,7 @@ async fn connection(
     let stream = Prefixed { first, stream };
     let Some(tls) = listener.tls.clone() else {
         let client = Rc::new(client(settings, address, None, None, &state));
-        return start(serve(worker, listener, client, stream, None, (admission, watched)));
+        return serve(worker, listener, client, stream, None, (admission, watched)).await;
     };
     let acceptor = tokio_rustls::TlsAcceptor::from(tls.current());
     let handshake = until_cut(&state, acceptor.accept(stream)).await;
@@ -156,12 +156,7 @@ async fn connection(
     let is_h2 = session.alpn_protocol() == Some(b"h2");
     let certificate = tls::client_certificate(session);
     let client = Rc::new(client(settings, address, certificate, Some(tls_version(session)), &state));
-    start(serve(worker, listener, client, stream, Some(is_h2), (admission, watched)));
-}
-
-/// Serves in a task of its own: a connection that lies idle does not keep room for its PROXY header and handshake.
-fn start(serving: impl Future<Output = ()> + 'static) {
-    tokio::task::spawn_local(serving);
+    serve(worker, listener, client, stream, Some(is_h2), (admission, watched)).await;
 }
 
 fn client(
@@ -208,7 +203,7 @@ async fn serve<S>(
     mut client: Rc<Client>,
     mut stream: S,
     is_h2: Option<bool>,
-    _held: (Admission, Unwatch),
+    held: (Admission, Unwatch),
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static + ReadFirst,
 {
@@ -222,20 +217,43 @@ async fn serve<S>(
     if is_h2 {
         state.multiplexes();
     }
-    let labels = (
-        if is_h2 { ClientProto::H2 } else { ClientProto::H1 },
-        if client.tls.is_some() { TlsLabel::Yes } else { TlsLabel::No },
-    );
-    worker.metrics.connection_opened(listener.slot, labels.0, labels.1);
+    let counted = Counted::new(&worker, &listener, &client);
     if is_h2 {
-        Box::pin(serve_h2(&worker, &listener, &client, stream)).await;
+        serve_h2(worker, listener, client, stream, (held, counted));
     } else {
-        serve_h1(&worker, &listener, &client, stream).await;
+        serve_h1(worker, listener, client, stream, (held, counted));
     }
-    worker.metrics.connection_closed(listener.slot, labels.0, labels.1);
 }
 
-async fn serve_h1<S>(worker: &Rc<Worker>, listener: &Listener, client: &Rc<Client>, stream: S)
+/// Counts a connection as open for as long as it is.
+struct Counted {
+    worker: Rc<Worker>,
+    listener: ListenerSlot,
+    proto: ClientProto,
+    tls: TlsLabel,
+}
+
+impl Counted {
+    fn new(worker: &Rc<Worker>, listener: &Listener, client: &Client) -> Self {
+        let proto = if client.is_h2 { ClientProto::H2 } else { ClientProto::H1 };
+        let tls = if client.tls.is_some() { TlsLabel::Yes } else { TlsLabel::No };
+        worker.metrics.connection_opened(listener.slot, proto, tls);
+        Self { worker: Rc::clone(worker), listener: listener.slot, proto, tls }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.worker.metrics.connection_closed(self.listener, self.proto, self.tls);
+    }
+}
+
+/// What a connection gives back when it ends.
+type Held = ((Admission, Unwatch), Counted);
+
+/// Serves in a task of its own, which is all that stays of a connection while it lies idle: no room for its PROXY
+/// header and handshake, and what it captures is there once.
+fn serve_h1<S>(worker: Rc<Worker>, listener: Rc<Listener>, client: Rc<Client>, stream: S, held: Held)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -248,24 +266,29 @@ where
         .max_headers(limits.max_headers.max(1))
         .max_buf_size(limits.max_header_bytes.max(MIN_READ_BUFFER));
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&client.state)));
-    let (for_requests, of_connection) = (Rc::clone(worker), Rc::clone(client));
+    let (for_requests, of_connection) = (Rc::clone(&worker), Rc::clone(&client));
     // hyper keeps room for the service's future as long as the connection lives: a pointer, not 5 KB while idle.
     let service = service_fn(move |request| {
         Box::pin(service::handle(Rc::clone(&for_requests), Rc::clone(&of_connection), request))
     });
-    if listener.upgrades.is_empty() {
-        let mut connection = builder.serve_connection(io, service);
+    let mut connection = builder.serve_connection(io, service);
+    if !listener.upgrades.is_empty() {
+        let mut connection = connection.with_upgrades();
+        tokio::task::spawn_local(async move {
+            let ended = drive(&mut connection, &client.state, |connection| connection.graceful_shutdown());
+            count_misread(&worker, &listener, ended.await);
+            drop(held);
+        });
+        return;
+    }
+    tokio::task::spawn_local(async move {
         let ended = drive(&mut connection, &client.state, |connection| connection.graceful_shutdown()).await;
-        count_misread(worker, listener, ended);
+        count_misread(&worker, &listener, ended);
         if ended == Ended::Cut && client.state.phase() == Phase::Head {
             Box::pin(say_timeout(connection.into_parts().io.into_inner().into_inner())).await;
         }
-    } else {
-        // Boxed: the other branch, which is the usual one, should not keep room for it.
-        let mut connection = Box::new(builder.serve_connection(io, service).with_upgrades());
-        let ended = drive(&mut *connection, &client.state, |connection| connection.graceful_shutdown()).await;
-        count_misread(worker, listener, ended);
-    }
+        drop(held);
+    });
 }
 
 /// What hyper refused before there was a request to count.
@@ -290,7 +313,7 @@ async fn say_timeout<S: AsyncWrite + Unpin>(mut stream: S) {
     }
 }
 
-async fn serve_h2<S>(worker: &Rc<Worker>, listener: &Listener, client: &Rc<Client>, stream: S)
+fn serve_h2<S>(worker: Rc<Worker>, listener: Rc<Listener>, client: Rc<Client>, stream: S, held: Held)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -305,13 +328,16 @@ where
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .auto_date_header(false);
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&client.state)));
-    let (for_requests, of_connection) = (Rc::clone(worker), Rc::clone(client));
+    let (for_requests, of_connection) = (Rc::clone(&worker), Rc::clone(&client));
     let service = service_fn(move |request| {
         service::handle(Rc::clone(&for_requests), Rc::clone(&of_connection), request)
     });
     let mut connection = builder.serve_connection(io, service);
-    let ended = drive(&mut connection, &client.state, |connection| connection.graceful_shutdown()).await;
-    count_misread(worker, listener, ended);
+    tokio::task::spawn_local(async move {
+        let ended = drive(&mut connection, &client.state, |connection| connection.graceful_shutdown());
+        count_misread(&worker, &listener, ended.await);
+        drop(held);
+    });
 }
 
 // --- admission ---

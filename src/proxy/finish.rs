@@ -136,10 +136,10 @@ impl Record {
         }
     }
 
-    pub(super) fn described(&mut self, operation: Operation, headers: &http::HeaderMap) {
+    pub(super) fn described(&mut self, operation: Operation, headers: &http::HeaderMap, plain: bool) {
         self.operation = Some(operation);
         self.request_id = headers.get(X_REQUEST_ID).cloned();
-        if !namespace(headers).is_empty() {
+        if !plain && !namespace(headers).is_empty() {
             self.namespace = headers.get(header::X_VAULT_NAMESPACE).cloned();
         }
     }

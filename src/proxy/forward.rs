@@ -20,6 +20,7 @@ use crate::net::upstream::{Answer, ExchangeError, ExtraLine, RequestHead, exchan
 
 use super::attempts::{Fate, Terms};
 use super::error::Refusal;
+use super::guard::GuardedRequest;
 use super::metrics::label::{ConnectResult, OverflowKind};
 use super::retry::Ended;
 use super::snapshot::{Dialect, ServerView};
@@ -96,13 +97,13 @@ impl Outgoing {
         mut headers: HeaderMap,
         body: RequestBody,
         class: Class,
-        upgrade: Option<HeaderValue>,
+        guarded: &GuardedRequest,
     ) -> Self {
         headers.remove(CONTENT_LENGTH);
         headers.remove(http::header::HOST);
-        let client_index = headers.remove(X_VAULT_INDEX);
-        let client_decides = headers.contains_key(X_VAULT_INCONSISTENT);
-        let client_no_forwarding = headers.contains_key(X_VAULT_NO_REQUEST_FORWARDING);
+        let client_index = if guarded.plain { None } else { headers.remove(X_VAULT_INDEX) };
+        let client_decides = !guarded.plain && headers.contains_key(X_VAULT_INCONSISTENT);
+        let client_no_forwarding = !guarded.plain && headers.contains_key(X_VAULT_NO_REQUEST_FORWARDING);
         let body = match body {
             RequestBody::Empty => OutgoingBody::Empty,
             RequestBody::Full(bytes) => OutgoingBody::Kept(bytes),
@@ -120,7 +121,7 @@ impl Outgoing {
             index: None,
             verifies: false,
             stays: false,
-            upgrade,
+            upgrade: guarded.upgrade.clone(),
         }
     }
 

@@ -244,7 +244,7 @@ impl Pursuit<'_> {
             // A read may simply be asked again.
             Reading::InDoubt if self.is_idempotent() => {
                 self.worker.observe(Observation::NotLeader { server: server.id, leader_hint: None });
-                self.ended(Ended::Gateway, chosen, Some(answer)).await
+                Box::pin(self.ended(Ended::Gateway, chosen, Some(answer))).await
             }
             Reading::InDoubt => {
                 let mut answer = answer;

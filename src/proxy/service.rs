@@ -87,8 +87,7 @@ async fn answer(
     let session = header::session_token(&parts.headers).map(|token| worker.shared.sessions.key(token));
     let floor = floor(worker, &verdict, session);
     let body = receive(worker, client, &view, &verdict, &guarded, incoming, record).await?;
-    let outgoing =
-        Outgoing::new(parts.method, parts.uri, parts.headers, body, verdict.class, guarded.upgrade);
+    let outgoing = Outgoing::new(parts.method, parts.uri, parts.headers, body, verdict.class, &guarded);
     record.bytes_in = outgoing.body_bytes();
     let asked = Asked { verdict, session, floor, upgrading };
     pursue(worker, outgoing, asked, record).await
@@ -162,7 +161,7 @@ fn decide(
     };
     let operation = operation::of(&parts.method, parts.uri.query())
         .map_err(|_| bad("`list`, `scan` or `help` in the query is not a boolean, or they contradict"))?;
-    record.described(operation, &parts.headers);
+    record.described(operation, &parts.headers, guarded.plain);
     let question = Question {
         method: &parts.method,
         operation,
@@ -170,8 +169,9 @@ fn decide(
         unclean,
         outside_api,
         query: parts.uri.query(),
-        namespace: header::namespace(&parts.headers),
+        namespace: if guarded.plain { "" } else { header::namespace(&parts.headers) },
         headers: &parts.headers,
+        plain: guarded.plain,
         consistency: guarded.consistency,
     };
     Ok(judge(&question, &knowledge(worker, view, record.started)))

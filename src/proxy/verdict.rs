@@ -30,6 +30,8 @@ pub struct Question<'a> {
     /// From the header, without slashes at its ends.
     pub namespace: &'a str,
     pub headers: &'a HeaderMap,
+    /// No header that [`Shape`] reads is among them.
+    pub plain: bool,
     /// From `X-Understudy-Consistency`, where allowed.
     pub consistency: Option<ConsistencyMode>,
 }
@@ -120,7 +122,9 @@ fn builtin(question: &Question<'_>, known: &Knowledge<'_>) -> Classified {
     } else {
         known.snapshot.mounts.lookup(question.namespace, path)
     };
-    classify::classify(&Shape::of(question.operation, path, question.query, question.headers, mount))
+    let none = HeaderMap::new();
+    let headers = if question.plain { &none } else { question.headers };
+    classify::classify(&Shape::of(question.operation, path, question.query, headers, mount))
 }
 
 fn destination(question: &Question<'_>, builtin: &Classified, known: &Knowledge<'_>) -> Destination {

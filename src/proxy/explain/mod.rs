@@ -242,6 +242,7 @@ fn decide(
         query,
         namespace: header::namespace(&asked.headers),
         headers: &asked.headers,
+        plain: false,
         consistency: asked_consistency(&asked.headers).filter(|_| config.consistency.request_override),
     };
     // A roll of 1.0 never explores: the explanation is what usually happens.

@@ -35,6 +35,7 @@ use crate::config::proxy::{ConsistencyMode, Listener};
 
 pub use framing::RequestBody;
 pub use hop_by_hop::strip_response;
+use name::{Kind, Kinds};
 use survey::Survey;
 
 /// The far end of one client connection. Made once per connection, so that a request clones counted bytes only.
@@ -66,7 +67,22 @@ pub struct GuardedRequest {
     pub upgrade: Option<HeaderValue>,
     /// `X-Understudy-Consistency`, when the configuration lets clients choose.
     pub consistency: Option<ConsistencyMode>,
+    /// There is no `X-Vault-*` header besides the token: whoever looks for another one need not.
+    pub plain: bool,
 }
+
+/// Headers with a meaning to this API that most requests do without.
+const SPECIAL: Kinds = Kinds::of(&[
+    Kind::Namespace,
+    Kind::Index,
+    Kind::Inconsistent,
+    Kind::WrapTtl,
+    Kind::WrapFormat,
+    Kind::Forward,
+    Kind::NoForwarding,
+    Kind::InternalNoForwarding,
+    Kind::VaultOther,
+]);
 
 /// A request that is not served. The text never contains bytes of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -104,7 +120,8 @@ pub fn check_request(
     request_id::apply(&mut parts.headers, &survey);
     client_cert::apply(&mut parts.headers, peer, listener);
     let client = forwarded::apply(&mut parts.headers, peer, trusted, &listener.forwarded);
-    Ok(GuardedRequest { client, body, upgrade, consistency })
+    let plain = !survey.has_any(SPECIAL);
+    Ok(GuardedRequest { client, body, upgrade, consistency, plain })
 }
 
 // === impl PeerInfo ===

@@ -40,6 +40,8 @@ pub enum Kind {
     NoForwarding,
     InternalNoForwarding,
     VaultRequest,
+    /// The other `X-Vault-*`.
+    VaultOther,
     /// A name with `_` that some server down the line reads as a protected name.
     Alias,
 }
@@ -80,7 +82,7 @@ impl Kind {
     #[must_use]
     pub fn of(name: &str) -> Self {
         let kind = known(name);
-        if kind == Self::Other && is_alias(name) { Self::Alias } else { kind }
+        if matches!(kind, Self::Other | Self::VaultOther) && is_alias(name) { Self::Alias } else { kind }
     }
 }
 
@@ -172,7 +174,7 @@ fn vault(name: &str) -> Kind {
         "x-vault-wrap-format" => Kind::WrapFormat,
         "x-vault-no-request-forwarding" => Kind::NoForwarding,
         "x-vault-internal-no-request-forwarding" => Kind::InternalNoForwarding,
-        _ => Kind::Other,
+        _ => Kind::VaultOther,
     }
 }
 
@@ -203,7 +205,7 @@ mod tests {
             ("x-forwarded-host", Kind::OtherForwarded),
             ("x-understudy-node", Kind::Understudy),
             ("x-understudy-consistency", Kind::Consistency),
-            ("x-vault-mfa", Kind::Other),
+            ("x-vault-mfa", Kind::VaultOther),
             ("x-vault-token", Kind::Token),
             ("x_vault_token", Kind::Alias),
             ("x-vault_token", Kind::Alias),
@@ -213,7 +215,7 @@ mod tests {
             ("client_cert", Kind::Alias),
             ("x_request_id", Kind::Alias),
             ("x_custom", Kind::Other),
-            ("x-vault-inline-auth-parameter-role_id", Kind::Other),
+            ("x-vault-inline-auth-parameter-role_id", Kind::VaultOther),
             ("", Kind::Other),
         ];
         for (name, expected) in table {
