@@ -45,6 +45,8 @@ pub enum Refusal {
     InDoubtTimeout,
     #[error("the server's answer could not be understood")]
     BadAnswer,
+    #[error("the connection to the server broke before it answered")]
+    Lost,
     #[error("the server did not answer in time")]
     Timeout,
     #[error("this operation belongs to one node: use the admin address, /node/<name>/v1/...")]
@@ -68,7 +70,7 @@ impl Refusal {
             Self::NoActive | Self::HoldFull | Self::NoServer | Self::NotSent | Self::NotReplayable => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            Self::InDoubt | Self::BadAnswer => StatusCode::BAD_GATEWAY,
+            Self::InDoubt | Self::BadAnswer | Self::Lost => StatusCode::BAD_GATEWAY,
             Self::InDoubtTimeout | Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Self::NodeLocal => StatusCode::BAD_REQUEST,
         }

@@ -301,8 +301,9 @@ impl Pursuit<'_> {
         match retry::decide(ended, request, settings) {
             Next::Again(reason) => {
                 self.again(reason, server);
-                // A server that is gone was asked once; the others need no pause on its account.
-                if retry::needs_budget(ended) {
+                // A server that is gone was asked once; the others need no pause on its account. The active node has no
+                // others: while a killed process is taken down its port still accepts for some milliseconds.
+                if retry::needs_budget(ended) || chosen.view.snapshot.active == Some(server) {
                     self.pause(settings).await;
                 }
                 Ok(None)
@@ -551,7 +552,8 @@ fn give_up(ended: Ended) -> Refusal {
         | Ended::Broken { sent: false }
         | Ended::TimedOut { sent: false } => Refusal::NotSent,
         Ended::TimedOut { sent: true } => Refusal::Timeout,
-        Ended::Broken { sent: true } | Ended::Garbage | Ended::Gateway => Refusal::BadAnswer,
+        Ended::Broken { sent: true } => Refusal::Lost,
+        Ended::Garbage | Ended::Gateway => Refusal::BadAnswer,
         Ended::NotLeader | Ended::StaleIndex => Refusal::NotReplayable,
     }
 }
