@@ -154,7 +154,7 @@ fn methods_targets_and_limits() {
         assert_eq!(answer.statuses(), [status], "{line} {}", headers.get(..60).unwrap_or(headers));
     }
     assert_eq!(backend.seen(), Vec::<String>::new());
-    assert!(proxy.rejected("bad_request") >= 7.0, "{}", proxy.rejected("bad_request"));
+    proxy.wait_for("they are counted", |proxy| proxy.rejected("bad_request") >= 7.0);
 }
 
 #[test]
