@@ -27,8 +27,6 @@ pub enum Phase {
     /// At least one request is being answered.
     Busy = 1,
     Idle = 2,
-    /// Raw bytes after an upgrade.
-    Tunnel = 3,
 }
 
 /// What the sweeper or the drain asks of a connection.
@@ -49,7 +47,6 @@ pub struct Deadlines {
     pub idle_ms: u64,
     /// A body or an answer that does not move.
     pub stall_ms: u64,
-    pub tunnel_ms: u64,
 }
 
 /// Why the sweeper closes a connection.
@@ -59,7 +56,6 @@ pub enum Overdue {
     Body,
     Write,
     Idle,
-    Tunnel,
 }
 
 /// Shared by a connection's task, its requests and the sweeper of the same worker. The atomics are never
@@ -117,10 +113,6 @@ impl ConnectionState {
         self.multiplexed.load(Relaxed)
     }
 
-    pub fn tunnel_started(&self) {
-        self.enter(Phase::Tunnel);
-    }
-
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.phase() == Phase::Idle
@@ -170,10 +162,7 @@ impl ConnectionState {
             {
                 Some(Overdue::Body)
             }
-            Phase::Tunnel if over(self.read_blocked_ms.load(Relaxed), deadlines.tunnel_ms) => {
-                Some(Overdue::Tunnel)
-            }
-            Phase::Head | Phase::Idle | Phase::Busy | Phase::Tunnel => None,
+            Phase::Head | Phase::Idle | Phase::Busy => None,
         }
     }
 
@@ -188,8 +177,7 @@ impl ConnectionState {
         match self.phase.load(Relaxed) {
             0 => Phase::Head,
             1 => Phase::Busy,
-            2 => Phase::Idle,
-            _ => Phase::Tunnel,
+            _ => Phase::Idle,
         }
     }
 
@@ -414,7 +402,7 @@ pub async fn until_cut<F: Future>(state: &ConnectionState, work: F) -> Option<F:
 mod tests {
     use super::*;
 
-    const DEADLINES: Deadlines = Deadlines { head_ms: 10, idle_ms: 300, stall_ms: 60, tunnel_ms: 1000 };
+    const DEADLINES: Deadlines = Deadlines { head_ms: 10, idle_ms: 300, stall_ms: 60 };
 
     fn state() -> (Arc<AtomicU64>, Arc<ConnectionState>) {
         let clock = Arc::new(AtomicU64::new(1));

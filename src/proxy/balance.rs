@@ -128,6 +128,18 @@ fn better_of_two<'a>(
     if cost(&b) < cost(&a) { b } else { a }
 }
 
+/// What `server_load` shows: the policy's cost without weight and slow start, in millionths (of one request in
+/// flight, or of a second of expected waiting).
+#[must_use]
+pub fn score_millionths(policy: Balance, load: Load) -> u64 {
+    match policy {
+        Balance::PeakEwma => load.ewma_us.saturating_mul(u64::from(load.in_flight) + 1),
+        Balance::RoundRobin | Balance::LeastRequest | Balance::Random => {
+            u64::from(load.in_flight) * 1_000_000
+        }
+    }
+}
+
 fn least_request(candidate: &Candidate<'_>, spread: Spread<'_>) -> f64 {
     f64::from(candidate.load.in_flight + 1) / effective_weight(candidate.server, spread)
 }
@@ -191,6 +203,13 @@ pub(crate) mod tests {
             hits[choose(candidates, spread, turn, &mut rng).unwrap().index()] += 1;
         }
         hits
+    }
+
+    #[test]
+    fn the_score_is_the_policys_own_cost() {
+        let load = Load { in_flight: 3, ewma_us: 200 };
+        assert_eq!(score_millionths(Balance::LeastRequest, load), 3_000_000);
+        assert_eq!(score_millionths(Balance::PeakEwma, load), 800);
     }
 
     #[test]

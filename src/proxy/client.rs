@@ -80,7 +80,6 @@ impl Listener {
             head_ms: ms(timeouts.request_header),
             idle_ms: ms(timeouts.idle),
             stall_ms: ms(timeouts.request_body),
-            tunnel_ms: ms(timeouts.tunnel),
         }
     }
 }

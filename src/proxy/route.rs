@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::config::proxy::{Balance, ConsistencyMode, OnStale, UnknownTo};
+use crate::config::proxy::{ConsistencyMode, OnStale, UnknownTo};
 
 use super::affinity::Floor;
 use super::balance::{Candidate, Candidates, Load, Spread, choose};
@@ -227,8 +227,123 @@ fn usual_wait(server: &ServerView) -> Option<Duration> {
     (server.catch_up_us > 0).then(|| Duration::from_micros(server.catch_up_us))
 }
 
-/// Whether the policy looks at answer times at all, so that the worker need not keep them otherwise.
-#[must_use]
-pub fn needs_ewma(balance: Balance) -> bool {
-    balance == Balance::PeakEwma
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::snapshot::Role;
+    use crate::proxy::testing;
+    use std::sync::Arc;
+
+    /// n0 leads at index 10; n1 has applied 9, n2 has applied 7.
+    fn cluster(change: impl FnOnce(&mut Snapshot)) -> Snapshot {
+        let mut snapshot = testing::snapshot(&["n0", "n1", "n2"]);
+        for (server, index) in snapshot.servers.iter_mut().zip([10, 9, 7]) {
+            server.role = Role::Standby;
+            server.usable = true;
+            server.reads = true;
+            server.dialect = Dialect::OpenBao;
+            server.catch_up_us = 0;
+            server.live.reset_applied_index(index);
+        }
+        snapshot.active = Some(ServerId(0));
+        change(&mut snapshot);
+        snapshot
+    }
+
+    fn ask(wants: Wants, seen: u64) -> Ask {
+        Ask {
+            wants,
+            mode: ConsistencyMode::Session,
+            floor: Floor { seen, ..Floor::default() },
+            tried: 0,
+            now: Instant::now(),
+            turn: 0,
+        }
+    }
+
+    fn to(snapshot: &Snapshot, ask: &Ask) -> Vec<Route> {
+        let mut rng = fastrand::Rng::with_seed(3);
+        (0..200).map(|_| route(snapshot, ask, |_| Load::default(), &mut rng)).collect()
+    }
+
+    /// Who gets it over many draws, and how the floor was met.
+    fn servers(routes: &[Route]) -> Vec<(u16, FloorOutcome)> {
+        let mut found: Vec<_> = routes
+            .iter()
+            .map(|route| {
+                let Route::To { server, floor, .. } = route else { panic!("{route:?}") };
+                (server.0, *floor)
+            })
+            .collect();
+        found.sort_by_key(|(server, _)| *server);
+        found.dedup();
+        found
+    }
+
+    #[test]
+    fn a_read_goes_only_where_the_floor_is_reached() {
+        use FloorOutcome::{NoFloor, OtherStandby, Satisfied, ToActive};
+        let table = [
+            (0, vec![(1, NoFloor), (2, NoFloor)]),
+            (7, vec![(1, Satisfied), (2, Satisfied)]),
+            (8, vec![(1, OtherStandby)]),
+            (9, vec![(1, OtherStandby)]),
+            (10, vec![(0, ToActive)]),
+        ];
+        let snapshot = cluster(|_| {});
+        for (floor, expected) in table {
+            assert_eq!(servers(&to(&snapshot, &ask(Wants::Fresh, floor))), expected, "floor {floor}");
+        }
+    }
+
+    #[test]
+    fn writes_and_strong_reads_go_to_the_active_or_wait_for_one() {
+        let strong = Ask { mode: ConsistencyMode::Strong, ..ask(Wants::Fresh, 0) };
+        for asked in [ask(Wants::Active, 0), strong] {
+            let led = to(&cluster(|_| {}), &asked);
+            assert!(led.iter().all(|route| matches!(route, Route::To { server: ServerId(0), .. })));
+            let leaderless = to(&cluster(|snapshot| snapshot.active = None), &asked);
+            assert!(leaderless.iter().all(|route| *route == Route::Hold));
+        }
+    }
+
+    #[test]
+    fn a_standby_that_may_not_read_or_was_tried_is_not_asked() {
+        let ejected = cluster(|snapshot| snapshot.servers[1].reads = false);
+        assert_eq!(servers(&to(&ejected, &ask(Wants::Fresh, 0))), [(2, FloorOutcome::NoFloor)]);
+        let tried = Ask { tried: 0b110, ..ask(Wants::Fresh, 0) };
+        assert_eq!(servers(&to(&cluster(|_| {}), &tried)), [(0, FloorOutcome::ToActive)]);
+    }
+
+    #[test]
+    fn who_waits_for_a_standby() {
+        let slow = cluster(|snapshot| snapshot.servers[1].catch_up_us = 40_000);
+        let own_write = Ask { floor: Floor { wrote: 10, ..Floor::default() }, ..ask(Wants::Fresh, 0) };
+        assert_eq!(servers(&to(&slow, &own_write)), [(0, FloorOutcome::ToActive)], "its own write: at once");
+        let waits =
+            to(&slow, &ask(Wants::Fresh, 10)).iter().filter(|r| matches!(r, Route::Wait { .. })).count();
+        assert!((10..50).contains(&waits), "one in eight of 200: {waits}");
+        let soon = cluster(|snapshot| snapshot.servers[1].catch_up_us = 2_000);
+        assert_eq!(servers(&to(&soon, &ask(Wants::Fresh, 10))), [(1, FloorOutcome::Waited)]);
+        let fail = cluster(|snapshot| {
+            let mut config = (*snapshot.config).clone();
+            config.consistency.on_stale = OnStale::Fail;
+            snapshot.config = Arc::new(config);
+        });
+        assert!(to(&fail, &ask(Wants::Fresh, 10)).iter().all(|route| *route == Route::Stale));
+    }
+
+    #[test]
+    fn without_an_index_only_the_clock_tells() {
+        let old = cluster(|snapshot| {
+            for server in &mut snapshot.servers {
+                server.dialect = Dialect::None;
+                server.caught_up_to_ms = 500;
+            }
+        });
+        let written =
+            |at| Ask { floor: Floor { written_ms: at, ..Floor::default() }, ..ask(Wants::Fresh, 0) };
+        assert_eq!(servers(&to(&old, &written(500))).len(), 2);
+        assert_eq!(servers(&to(&old, &written(501))), [(0, FloorOutcome::ToActive)]);
+    }
 }

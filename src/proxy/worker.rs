@@ -23,7 +23,7 @@ use crate::net::tls;
 use super::access_log::AccessLog;
 use super::affinity::Sessions;
 use super::attempts::Attempts;
-use super::balance::Load;
+use super::balance::{Load, score_millionths};
 use super::client::{self, Listener};
 use super::cluster::ClusterHandle;
 use super::decisions::{Malformed, WorkerDecisions};
@@ -404,8 +404,13 @@ impl Worker {
     }
 
     fn sweep_pools(&self, now: Instant) {
-        for upstream in &self.view().upstreams {
+        let view = self.view();
+        let policy = view.snapshot.config.routing.balance;
+        for upstream in &view.upstreams {
             upstream.pool.sweep(now);
+            let load = Load { in_flight: upstream.in_flight.get(), ewma_us: upstream.ewma_us.get() };
+            self.metrics.server_load(upstream.slot, score_millionths(policy, load));
+            self.metrics.set_pending(upstream.slot, upstream.pool.pending() as u64);
             let idle = upstream.pool.idle();
             let active = upstream.pool.open().saturating_sub(idle);
             self.metrics.set_upstream_connections(upstream.slot, Upstreamed::Idle, idle as u64);
@@ -448,7 +453,7 @@ fn is_to_finish(state: &ConnectionState) -> bool {
     match state.phase() {
         Phase::Idle => state.is_multiplexed() || state.in_phase_ms() >= DRAIN_IDLE_MS,
         Phase::Busy => state.is_multiplexed(),
-        Phase::Head | Phase::Tunnel => false,
+        Phase::Head => false,
     }
 }
 

@@ -21,6 +21,7 @@ use crate::api::{header, operation, template};
 use crate::config::proxy::{ConsistencyMode, ProxyConfig};
 use crate::path::{PathView, api_path, canonical};
 
+use super::cluster::state::role_word;
 use super::first_touch::FirstTouch;
 use super::mount_change::MountChanges;
 use super::route::Wants;
@@ -356,22 +357,6 @@ fn candidate(snapshot: &Snapshot, server: &ServerView, wants: Wants) -> Candidat
         candidate,
         why,
         applied_index: server.live.applied_index(),
-    }
-}
-
-fn role_word(role: Role) -> &'static str {
-    match role {
-        Role::Active => "active",
-        Role::Standby => "standby",
-        Role::PerfStandby => "perf_standby",
-        Role::DrSecondary => "dr_secondary",
-        Role::Sealed => "sealed",
-        Role::Uninitialized => "uninitialized",
-        Role::Unhealthy => "unhealthy",
-        Role::Removed => "removed",
-        Role::Foreign => "foreign",
-        Role::Unreachable => "unreachable",
-        Role::Unknown => "unknown",
     }
 }
 

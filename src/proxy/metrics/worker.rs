@@ -248,13 +248,9 @@ impl WorkerMetrics {
         self.cells.in_flight.sub([server_row(server)]);
     }
 
-    /// A request waits for a connection to this server.
-    pub fn pending_started(&self, server: ServerSlot) {
-        self.cells.pending.add([server_row(server)]);
-    }
-
-    pub fn pending_ended(&self, server: ServerSlot) {
-        self.cells.pending.sub([server_row(server)]);
+    /// Requests of this worker that wait for a connection to this server now: counted by its sweeper.
+    pub fn set_pending(&self, server: ServerSlot, now: u64) {
+        self.cells.pending.set([server_row(server)], now);
     }
 
     /// The balancer's score of this server, in millionths of its unit.
@@ -269,16 +265,6 @@ impl WorkerMetrics {
     /// A pooled connection took another request.
     pub fn upstream_reused(&self, server: ServerSlot) {
         self.cells.reused.add([server_row(server)]);
-    }
-
-    /// A connection entered this state: opened, taken from the pool or put back.
-    pub fn upstream_connection_entered(&self, server: ServerSlot, state: ConnectionState) {
-        self.cells.connections.add([server_row(server), state.index()]);
-    }
-
-    /// A connection left this state: closed, put back or taken from the pool.
-    pub fn upstream_connection_left(&self, server: ServerSlot, state: ConnectionState) {
-        self.cells.connections.sub([server_row(server), state.index()]);
     }
 
     /// Connections of this worker in this state now: counted by its sweeper, not per request.
