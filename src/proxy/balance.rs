@@ -133,9 +133,9 @@ fn better_of_two<'a>(
 #[must_use]
 pub fn score_millionths(policy: Balance, load: Load) -> u64 {
     match policy {
-        Balance::PeakEwma => load.ewma_us.saturating_mul(u64::from(load.in_flight) + 1),
+        Balance::PeakEwma => load.ewma_us.max(1).saturating_mul(u64::from(load.in_flight) + 1),
         Balance::RoundRobin | Balance::LeastRequest | Balance::Random => {
-            u64::from(load.in_flight) * 1_000_000
+            (u64::from(load.in_flight) + 1) * 1_000_000
         }
     }
 }
@@ -208,7 +208,7 @@ pub(crate) mod tests {
     #[test]
     fn the_score_is_the_policys_own_cost() {
         let load = Load { in_flight: 3, ewma_us: 200 };
-        assert_eq!(score_millionths(Balance::LeastRequest, load), 3_000_000);
+        assert_eq!(score_millionths(Balance::LeastRequest, load), 4_000_000, "the next request counts too");
         assert_eq!(score_millionths(Balance::PeakEwma, load), 800);
     }
 
