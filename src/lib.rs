@@ -29,6 +29,8 @@
 //! * [`api`] (Vault's wire; does not know the configuration) and [`config`] (what we are told)
 //! * [`net`] (bytes and HTTP; does not know Vault)
 //! * [`proxy`] (knows Vault's wire, never a node's inside)
+//! * the node, which knows nothing of the proxy: [`storage`] (transactions with an index), [`barrier`] (ciphertext below,
+//!   plaintext above), [`logical`] (what a backend is)
 //! * [`cli`] (the way in; decides nothing)
 //!
 //! ## Invariants
@@ -48,6 +50,8 @@
 
 pub mod backoff;
 pub mod clock;
+pub mod duration;
+pub mod entropy;
 pub mod index;
 pub mod path;
 pub mod secret;
@@ -60,5 +64,11 @@ pub mod config;
 pub mod net;
 
 pub mod proxy;
+
+pub mod storage;
+
+pub mod barrier;
+
+pub mod logical;
 
 pub mod cli;

@@ -1,0 +1,10 @@
+//! Everything below this is ciphertext; everything above it is plaintext.
+//!
+//! [`Transaction`] is what a request runs against: it reads one consistent snapshot, buffers its writes and leaves as one
+//! atomic change. A read-only one refuses its first write, which is how a standby notices that a request needs the active.
+
+mod keyring;
+mod transaction;
+
+pub use keyring::{Keyring, KeyringError};
+pub use transaction::{MAX_ENTRY_BYTES, MAX_WRITES, Mode, StoreError, Transaction, View};

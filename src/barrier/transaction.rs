@@ -1,0 +1,301 @@
+//! One request's reads and writes: a snapshot, what was read of it, and what shall change.
+//!
+//! Invariant: what a transaction has read by key is checked again when it commits, so two of them never both succeed on
+//! the same old value. Lists are not checked: two transactions may both add a child.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use super::keyring::{Keyring, KeyringError};
+use crate::storage::{Changes, CommitIndex, Expectation, Snapshot, StorageError, Write};
+
+/// Largest value, as Vault's raft storage (`max_entry_size`).
+pub const MAX_ENTRY_BYTES: usize = 1024 * 1024;
+
+/// Most changes of one transaction.
+pub const MAX_WRITES: usize = 100_000;
+
+/// May the transaction write?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// A standby, or an operation declared free of writes.
+    ReadOnly,
+    ReadWrite,
+}
+
+/// Why a read or write of a transaction failed.
+#[derive(Debug, Clone, Error)]
+pub enum StoreError {
+    /// The first write of a read-only transaction: the request belongs to the active node.
+    #[error("cannot write to readonly storage")]
+    ReadOnly,
+    #[error("put failed due to value being too large; got {got} bytes, max: {MAX_ENTRY_BYTES}")]
+    TooLarge { got: usize },
+    #[error("too many changes in one request; max: {MAX_WRITES}")]
+    TooMany,
+    #[error("decryption of a stored value failed: {0}")]
+    Barrier(#[from] KeyringError),
+    #[error("a stored value is not in the format this release writes: {0}")]
+    Format(String),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// See the module. Not shared: one request owns it.
+pub struct Transaction {
+    snapshot: Arc<dyn Snapshot>,
+    keyring: Arc<Keyring>,
+    mode: Mode,
+    reads: BTreeMap<String, Option<CommitIndex>>,
+    /// `None`: deleted.
+    writes: BTreeMap<String, Option<Zeroizing<Vec<u8>>>>,
+}
+
+/// A transaction seen through one prefix: all a backend gets.
+#[derive(Debug)]
+pub struct View<'t> {
+    transaction: &'t mut Transaction,
+    /// Empty or ending in `/`.
+    prefix: &'t str,
+}
+
+// === impl Transaction ===
+
+impl Transaction {
+    #[must_use]
+    pub fn new(snapshot: Arc<dyn Snapshot>, keyring: Arc<Keyring>, mode: Mode) -> Self {
+        Self { snapshot, keyring, mode, reads: BTreeMap::new(), writes: BTreeMap::new() }
+    }
+
+    /// The index of the snapshot it reads.
+    #[must_use]
+    pub fn index(&self) -> CommitIndex {
+        self.snapshot.index()
+    }
+
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Whether committing would change anything.
+    #[must_use]
+    pub fn has_writes(&self) -> bool {
+        !self.writes.is_empty()
+    }
+
+    /// The value at `key`, own writes included.
+    ///
+    /// # Errors
+    /// The store cannot be read, or the value does not open.
+    pub fn get(&mut self, key: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        if let Some(written) = self.writes.get(key) {
+            return Ok(written.clone());
+        }
+        let stored = self.snapshot.get(key)?;
+        if self.mode == Mode::ReadWrite {
+            self.reads.insert(key.to_owned(), stored.as_ref().map(|stored| stored.version));
+        }
+        stored.map(|stored| Ok(self.keyring.open(key, &stored.value)?)).transpose()
+    }
+
+    /// Sets `key` when the transaction commits.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`], or the value or the transaction is over its bound.
+    pub fn put(&mut self, key: &str, value: Zeroizing<Vec<u8>>) -> Result<(), StoreError> {
+        if value.len() > MAX_ENTRY_BYTES {
+            return Err(StoreError::TooLarge { got: value.len() });
+        }
+        self.write(key, Some(value))
+    }
+
+    /// Removes `key` when the transaction commits; an absent one is no error.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`], or too many changes.
+    pub fn delete(&mut self, key: &str) -> Result<(), StoreError> {
+        self.write(key, None)
+    }
+
+    fn write(&mut self, key: &str, value: Option<Zeroizing<Vec<u8>>>) -> Result<(), StoreError> {
+        if self.mode == Mode::ReadOnly {
+            return Err(StoreError::ReadOnly);
+        }
+        if self.writes.len() >= MAX_WRITES && !self.writes.contains_key(key) {
+            return Err(StoreError::TooMany);
+        }
+        self.writes.insert(key.to_owned(), value);
+        Ok(())
+    }
+
+    /// Children of `prefix` as [`Snapshot::list`], own writes included.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<String>, StoreError> {
+        if !self.writes.keys().any(|key| key.starts_with(prefix)) {
+            return Ok(self.snapshot.list(prefix, after, limit)?);
+        }
+        // Own deletions may empty a folder, so children are told from the keys themselves; only requests that list what
+        // they have just changed come here.
+        let mut children: Vec<String> = Vec::new();
+        for key in self.keys(prefix, usize::MAX)? {
+            let child = child_of(&key, prefix);
+            if child > after && children.last().is_none_or(|last| last != child) {
+                children.push(child.to_owned());
+            }
+        }
+        children.truncate(limit);
+        Ok(children)
+    }
+
+    /// Every key below `prefix` in byte order, own writes included, at most `limit`.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn keys(&self, prefix: &str, limit: usize) -> Result<Vec<String>, StoreError> {
+        let mut keys = self.snapshot.keys(prefix, "", usize::MAX)?;
+        let own = || self.writes.iter().filter(|(key, _)| key.starts_with(prefix));
+        if own().next().is_some() {
+            keys.retain(|key| !matches!(self.writes.get(key), Some(None)));
+            keys.extend(own().filter(|(_, value)| value.is_some()).map(|(key, _)| key.clone()));
+            keys.sort_unstable();
+            keys.dedup();
+        }
+        keys.truncate(limit);
+        Ok(keys)
+    }
+
+    /// The part of the store below `prefix` (empty or ending in `/`).
+    pub fn view<'t>(&'t mut self, prefix: &'t str) -> View<'t> {
+        View { transaction: self, prefix }
+    }
+
+    /// What shall change, sealed; `None` when nothing was written.
+    #[must_use]
+    pub fn into_changes(self) -> Option<Changes> {
+        if self.writes.is_empty() {
+            return None;
+        }
+        let expect = self.reads.into_iter().map(|(key, version)| Expectation { key, version }).collect();
+        let seal = |(key, value): (String, Option<Zeroizing<Vec<u8>>>)| match value {
+            Some(plain) => Write::Put { value: Bytes::from(self.keyring.seal(&key, &plain)), key },
+            None => Write::Delete { key },
+        };
+        Some(Changes { expect, writes: self.writes.into_iter().map(seal).collect() })
+    }
+}
+
+/// The segment of `key` after `prefix`, with its slash.
+fn child_of<'k>(key: &'k str, prefix: &str) -> &'k str {
+    let rest = key.strip_prefix(prefix).unwrap_or(key);
+    rest.split_inclusive('/').next().unwrap_or(rest)
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Transaction({:?} at {}, {} writes)", self.mode, self.index(), self.writes.len())
+    }
+}
+
+// === impl View ===
+
+impl View<'_> {
+    /// # Errors
+    /// As [`Transaction::get`].
+    pub fn get(&mut self, path: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        let key = self.key(path);
+        self.transaction.get(&key)
+    }
+
+    /// # Errors
+    /// As [`Transaction::put`].
+    pub fn put(&mut self, path: &str, value: Zeroizing<Vec<u8>>) -> Result<(), StoreError> {
+        let key = self.key(path);
+        self.transaction.put(&key, value)
+    }
+
+    /// # Errors
+    /// As [`Transaction::delete`].
+    pub fn delete(&mut self, path: &str) -> Result<(), StoreError> {
+        let key = self.key(path);
+        self.transaction.delete(&key)
+    }
+
+    /// The record at `path`, decoded from the JSON it is stored as.
+    ///
+    /// # Errors
+    /// As [`Transaction::get`]; [`StoreError::Format`] when it is not such a record.
+    pub fn get_record<T: DeserializeOwned>(&mut self, path: &str) -> Result<Option<T>, StoreError> {
+        self.get(path)?
+            .map(|bytes| serde_json::from_slice(&bytes).map_err(|error| format_error(&error)))
+            .transpose()
+    }
+
+    /// Stores `record` as JSON.
+    ///
+    /// # Errors
+    /// As [`Transaction::put`].
+    pub fn put_record<T: Serialize>(&mut self, path: &str, record: &T) -> Result<(), StoreError> {
+        let bytes = serde_json::to_vec(record).map_err(|error| format_error(&error))?;
+        self.put(path, Zeroizing::new(bytes))
+    }
+
+    /// Children of `path` (empty or ending in `/`) after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`Transaction::list`].
+    pub fn list(&self, path: &str, after: &str, limit: usize) -> Result<Vec<String>, StoreError> {
+        self.transaction.list(&self.key(path), after, limit)
+    }
+
+    /// Every path below `path`, relative to the view, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`Transaction::keys`].
+    pub fn keys(&self, path: &str, limit: usize) -> Result<Vec<String>, StoreError> {
+        let keys = self.transaction.keys(&self.key(path), limit)?;
+        Ok(keys.into_iter().map(|key| key.strip_prefix(self.prefix).unwrap_or(&key).to_owned()).collect())
+    }
+
+    /// Deletes everything below `path`.
+    ///
+    /// # Errors
+    /// As [`Transaction::delete`].
+    pub fn clear(&mut self, path: &str) -> Result<(), StoreError> {
+        self.keys(path, usize::MAX)?.iter().try_for_each(|key| self.delete(key))
+    }
+
+    /// The whole transaction: for backends whose view is the root (`sys/`, `auth/token/`, `identity/`), whose own
+    /// managers keep their records in several places.
+    ///
+    /// `None` for a view with a prefix: a secrets engine never reaches outside its mount.
+    pub fn whole(&mut self) -> Option<&mut Transaction> {
+        self.prefix.is_empty().then_some(&mut *self.transaction)
+    }
+
+    fn key(&self, path: &str) -> String {
+        let mut key = String::with_capacity(self.prefix.len() + path.len());
+        key.push_str(self.prefix);
+        key.push_str(path);
+        key
+    }
+}
+
+/// Says what is wrong with a record, never what is in it: serde's message may quote a value.
+fn format_error(error: &serde_json::Error) -> StoreError {
+    StoreError::Format(format!(
+        "{:?} error at line {} column {}",
+        error.classify(),
+        error.line(),
+        error.column()
+    ))
+}
