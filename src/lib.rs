@@ -71,4 +71,6 @@ pub mod barrier;
 
 pub mod logical;
 
+pub mod core;
+
 pub mod cli;

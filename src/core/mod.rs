@@ -1,0 +1,4 @@
+//! The heart of a node: one request from its token to its answer. Knows no HTTP, no role and no seal.
+
+pub mod mount;
+pub mod router;
