@@ -1,4 +1,6 @@
 //! The heart of a node: one request from its token to its answer. Knows no HTTP, no role and no seal.
 
+pub mod answer;
+pub mod incoming;
 pub mod mount;
 pub mod router;

@@ -40,6 +40,7 @@ pub struct LeaseBounds {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Router {
+    /// Without the slash at the end.
     by_path: HashMap<String, Arc<Mounted>>,
     by_uuid: HashMap<String, Arc<Mounted>>,
     /// Most segments of a mount's path: how far a lookup has to try.
@@ -77,19 +78,20 @@ impl Router {
     }
 
     fn insert(&mut self, mounted: Arc<Mounted>) {
-        self.deepest = self.deepest.max(mounted.info.path.matches('/').count());
-        self.by_uuid.insert(mounted.entry.uuid.clone(), Arc::clone(&mounted));
-        self.by_path.insert(mounted.info.path.clone(), mounted);
+        let path = mounted.info.path.trim_end_matches('/');
+        self.deepest = self.deepest.max(path.split('/').count());
+        self.by_path.insert(path.to_owned(), Arc::clone(&mounted));
+        self.by_uuid.insert(mounted.entry.uuid.clone(), mounted);
     }
 
-    /// The mount that serves `path`, and the part of `path` below it. A path equal to a mount's without its slash counts
-    /// as the mount's root.
+    /// The mount that serves `path`, and the part of `path` below it. A mount's own path without its slash is its root.
     #[must_use]
     pub fn route<'p>(&self, path: &'p str) -> Option<(&Arc<Mounted>, &'p str)> {
-        let ends = path.match_indices('/').map(|(at, _)| at + 1).take(self.deepest);
-        let found = ends.filter_map(|end| {
-            let (head, tail) = path.split_at_checked(end)?;
-            Some((self.by_path.get(head)?, tail))
+        let slashes = path.match_indices('/').map(|(at, _)| (at, at + 1));
+        let ends = slashes.chain([(path.len(), path.len())]).take(self.deepest);
+        let found = ends.filter_map(|(end, rest)| {
+            let mounted = self.by_path.get(path.get(..end)?)?;
+            Some((mounted, path.get(rest..)?))
         });
         found.last()
     }
@@ -192,6 +194,8 @@ mod tests {
         for (path, mount, rest) in [
             ("kv/a/b", "kv/", "a/b"),
             ("kv/", "kv/", ""),
+            ("kv", "kv/", ""),
+            ("team/b", "team/b/", ""),
             ("team/a/kv/x", "team/a/kv/", "x"),
             ("team/b/kv/x", "team/b/", "kv/x"),
             ("auth/userpass/login/u", "auth/userpass/", "login/u"),
@@ -199,7 +203,7 @@ mod tests {
             let (mounted, tail) = router.route(path).unwrap();
             assert_eq!((mounted.info.path.as_str(), tail), (mount, rest), "{path}");
         }
-        for path in ["kv", "team/a/x", "auth/other/x", "nothing/x", ""] {
+        for path in ["kv2", "team/a/x", "auth/other/x", "nothing/x", ""] {
             assert!(router.route(path).is_none(), "{path}");
         }
     }
