@@ -73,4 +73,6 @@ pub mod logical;
 
 pub mod core;
 
+pub mod node;
+
 pub mod cli;

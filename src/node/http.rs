@@ -1,0 +1,370 @@
+//! HTTP ↔ the core's types: one request's head and body in, one answer out. Decides nothing about secrets.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, LOCATION, STRICT_TRANSPORT_SECURITY};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, request};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming as HttpBody;
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use crate::api::header::{self, WrapTtl};
+use crate::api::operation::{self, Operation};
+use crate::core::answer::Answered;
+use crate::core::incoming::{Incoming, Wrap};
+use crate::duration;
+use crate::logical::Client;
+use crate::path::{self, PathView};
+
+/// Largest request body (`max_request_size`), in bytes.
+pub const MAX_REQUEST_BYTES: usize = 32 * 1024 * 1024;
+/// Most nesting of a JSON body; serde's own bound, stated.
+pub const MAX_JSON_DEPTH: usize = 128;
+/// Most query parameters that become data of a read.
+const MAX_QUERY_PARAMETERS: usize = 1000;
+
+/// What a parsed head leads to.
+#[derive(Debug)]
+pub enum Parsed {
+    /// To be answered at once: it never reaches the core.
+    Refused(Answered),
+    /// Go's path cleaning: a redirect to the clean path on this very node.
+    Redirect(String),
+    Request(Box<Head>),
+}
+
+/// A request whose body has not been read.
+#[derive(Debug)]
+pub struct Head {
+    pub incoming: Incoming,
+    pub method: http::Method,
+    pub query: Option<String>,
+}
+
+/// Reads the head.
+#[must_use]
+pub fn parse(parts: &request::Parts, peer: Option<SocketAddr>) -> Parsed {
+    let clean = match path::canonical(parts.uri.path()) {
+        PathView::Clean(clean) => clean,
+        PathView::Unclean(_) => return Parsed::Redirect(cleaned(parts)),
+        PathView::Invalid(_) => return refused(400, ""),
+    };
+    let Some(api_path) = clean.strip_prefix("/v1/") else { return refused(404, "") };
+    let operation = match operation::of(&parts.method, parts.uri.query()) {
+        Ok(Operation::Other) => return refused(405, ""),
+        Ok(Operation::Options) => return refused(400, "cannot handle internal-only request operation"),
+        Ok(operation) => operation,
+        Err(_) => return refused(400, ""),
+    };
+    if !header::namespace(&parts.headers).is_empty() {
+        return refused(404, "namespace not found");
+    }
+    if let Err(text) = check_patch(operation, &parts.headers) {
+        return refused(415, &text);
+    }
+    let wrap = match wrap(&parts.headers) {
+        Ok(wrap) => wrap,
+        Err(text) => return refused(400, &text),
+    };
+    let reads = matches!(operation, Operation::Read | Operation::List | Operation::Scan | Operation::Delete);
+    let incoming = Incoming {
+        id: uuid::Uuid::new_v4().to_string(),
+        operation,
+        path: api_path.to_owned(),
+        data: if reads { query_data(parts.uri.query()) } else { Map::new() },
+        token: token(&parts.headers),
+        client: Client { address: peer.map(|peer| peer.ip()), port: peer.map_or(0, |peer| peer.port()) },
+        wrap,
+        headers: kept_headers(&parts.headers),
+    };
+    let query = parts.uri.query().map(str::to_owned);
+    Parsed::Request(Box::new(Head { incoming, method: parts.method.clone(), query }))
+}
+
+fn refused(status: u16, text: &str) -> Parsed {
+    Parsed::Refused(Answered::errors(status, text))
+}
+
+/// The path with empty, `.` and `..` segments resolved, as Go's mux redirects to it.
+fn cleaned(parts: &request::Parts) -> String {
+    let mut segments: Vec<&str> = Vec::new();
+    let raw = parts.uri.path();
+    for segment in raw.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => drop(segments.pop()),
+            _ => segments.push(segment),
+        }
+    }
+    let slash = if raw.ends_with('/') && !segments.is_empty() { "/" } else { "" };
+    let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    format!("/{}{slash}{query}", segments.join("/"))
+}
+
+fn check_patch(operation: Operation, headers: &HeaderMap) -> Result<(), String> {
+    const MERGE_PATCH: &str = "application/merge-patch+json";
+    if operation != Operation::Patch {
+        return Ok(());
+    }
+    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media = given.split(';').next().unwrap_or_default().trim();
+    if media.eq_ignore_ascii_case(MERGE_PATCH) {
+        return Ok(());
+    }
+    Err(format!("PATCH requires Content-Type of {MERGE_PATCH}, provided {media}"))
+}
+
+fn wrap(headers: &HeaderMap) -> Result<Option<Wrap>, String> {
+    if header::wrap_ttl(headers) != WrapTtl::NonZero {
+        return Ok(None);
+    }
+    let text =
+        headers.get(header::X_VAULT_WRAP_TTL).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let jwt = headers.get(header::X_VAULT_WRAP_FORMAT).is_some_and(|format| format == "jwt");
+    if text.starts_with('-') {
+        return Err("requested wrap ttl cannot be negative".to_owned());
+    }
+    let ttl = duration::parse(text)
+        .map_err(|_| format!("error parsing X-Vault-Wrap-TTL header: time: invalid duration {text:?}"))?;
+    Ok((!ttl.is_zero()).then_some(Wrap { ttl, jwt }))
+}
+
+fn token(headers: &HeaderMap) -> Option<Zeroizing<String>> {
+    let token = header::session_token(headers)?;
+    let text = std::str::from_utf8(token).ok()?.trim();
+    (!text.is_empty()).then(|| Zeroizing::new(text.to_owned()))
+}
+
+/// What backends may be tuned to see; the credential never is.
+fn kept_headers(headers: &HeaderMap) -> Vec<(String, String)> {
+    let secret = |name: &http::HeaderName| name == AUTHORIZATION || *name == header::X_VAULT_TOKEN;
+    let plumbing = |name: &http::HeaderName| {
+        matches!(name.as_str(), "host" | "content-length" | "user-agent") || name == ACCEPT
+    };
+    headers
+        .iter()
+        .filter(|(name, _)| !secret(name) && !plumbing(name))
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+        .collect()
+}
+
+/// Query parameters as data: one value is text, several are a list.
+fn query_data(query: Option<&str>) -> Map<String, Value> {
+    let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for pair in
+        query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()).take(MAX_QUERY_PARAMETERS)
+    {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        values.entry(unescape(name)).or_default().push(unescape(value));
+    }
+    for flag in ["list", "scan", "help"] {
+        values.remove(flag);
+    }
+    let value = |mut texts: Vec<String>| match texts.len() {
+        1 => texts.pop().map_or(Value::Null, Value::String),
+        _ => Value::Array(texts.into_iter().map(Value::String).collect()),
+    };
+    values.into_iter().map(|(name, texts)| (name, value(texts))).collect()
+}
+
+/// `application/x-www-form-urlencoded` text; what is not well escaped stays as it is.
+fn unescape(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'+' => bytes.push(b' '),
+            b'%' => {
+                let mut ahead = rest.clone();
+                let digits = [ahead.next(), ahead.next()].map(|digit| digit.and_then(hex_digit));
+                if let [Some(high), Some(low)] = digits {
+                    bytes.push(high << 4 | low);
+                    rest = ahead;
+                } else {
+                    bytes.push(byte);
+                }
+            }
+            _ => bytes.push(byte),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+/// Reads a whole body.
+///
+/// # Errors
+/// 413 over `limit` bytes; 400 when the client stopped.
+pub async fn read_body(mut body: HttpBody, limit: usize) -> Result<Bytes, Answered> {
+    use http_body::Body;
+    let too_large = || Answered::errors(413, "http: request body too large");
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Answered::errors(400, "the request body ended early"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if whole.len() + data.len() > limit {
+            return Err(too_large());
+        }
+        if whole.is_empty() && body.is_end_stream() {
+            return Ok(data);
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.freeze())
+}
+
+/// The JSON object of a body; an empty one is an empty object.
+///
+/// # Errors
+/// 400 with the server's words where they do not depend on its parser.
+pub fn json_object(body: &[u8]) -> Result<Map<String, Value>, Answered> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Map::new());
+    }
+    let refuse = |why: &str| Answered::errors(400, &format!("failed to decode JSON input: {why}"));
+    match serde_json::from_slice::<Value>(body) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(Value::Null) => Ok(Map::new()),
+        Ok(other) => Err(refuse(&format!(
+            "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
+            json_kind(&other)
+        ))),
+        Err(error) if error.is_eof() => Err(refuse("unexpected EOF")),
+        Err(error) => {
+            Err(refuse(&format!("invalid JSON at line {} column {}", error.line(), error.column())))
+        }
+    }
+}
+
+fn json_kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// The HTTP answer. `index` is the already encoded `X-Vault-Index`.
+#[must_use]
+pub fn respond(answered: Answered, index: Option<HeaderValue>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(answered.body));
+    *response.status_mut() =
+        StatusCode::from_u16(answered.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.reserve(5);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(answered.content_type));
+    headers
+        .insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains"));
+    if let Some(index) = index {
+        headers.insert(header::X_VAULT_INDEX, index);
+    }
+    response
+}
+
+/// Go's answer to an unclean path.
+#[must_use]
+pub fn redirect(to: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+    if let Ok(location) = HeaderValue::from_str(to) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(method: &str, uri: &str, headers: &[(&str, &str)]) -> Parsed {
+        let mut builder = http::Request::builder().method(method).uri(uri);
+        for (name, value) in headers {
+            builder = builder.header(*name, *value);
+        }
+        parse(&builder.body(()).unwrap().into_parts().0, None)
+    }
+
+    #[test]
+    fn refusals_have_the_servers_status_and_text() {
+        for (method, uri, headers, status, text) in [
+            ("FOO", "/v1/a", &[][..], 405, ""),
+            ("OPTIONS", "/v1/a", &[], 400, "cannot handle internal-only request operation"),
+            ("GET", "/v1/a?list=maybe", &[], 400, ""),
+            ("GET", "/v1", &[], 404, ""),
+            ("GET", "/v1/a%01", &[], 400, ""),
+            ("GET", "/v1/a", &[("x-vault-namespace", "zz")], 404, "namespace not found"),
+            (
+                "GET",
+                "/v1/a",
+                &[("x-vault-wrap-ttl", "abc")],
+                400,
+                "error parsing X-Vault-Wrap-TTL header: time: invalid duration \"abc\"",
+            ),
+            (
+                "PATCH",
+                "/v1/a",
+                &[("content-type", "text/plain")],
+                415,
+                "PATCH requires Content-Type of application/merge-patch+json, provided text/plain",
+            ),
+        ] {
+            let Parsed::Refused(answered) = parsed(method, uri, headers) else {
+                panic!("{method} {uri} was taken")
+            };
+            assert_eq!(answered, Answered::errors(status, text), "{method} {uri}");
+        }
+    }
+
+    #[test]
+    fn unclean_paths_are_redirected_to_the_clean_one() {
+        for (uri, to) in
+            [("/v1/kv1//a?x=1", "/v1/kv1/a?x=1"), ("/v1/kv1/../a", "/v1/a"), ("/v1/./a/", "/v1/a/")]
+        {
+            let Parsed::Redirect(location) = parsed("GET", uri, &[]) else { panic!("{uri} was taken") };
+            assert_eq!(location, to);
+        }
+    }
+
+    #[test]
+    fn reads_take_their_data_from_the_query() {
+        let Parsed::Request(head) =
+            parsed("GET", "/v1/a?version=2&x=a%20b&x=c+d&list=false", &[("x-vault-token", "t")])
+        else {
+            panic!("refused")
+        };
+        let expected = serde_json::json!({"version": "2", "x": ["a b", "c d"]});
+        assert_eq!(Value::Object(head.incoming.data), expected);
+        assert_eq!(head.incoming.token.unwrap().as_str(), "t");
+        assert!(head.incoming.headers.is_empty(), "the token is not passed on");
+    }
+
+    #[test]
+    fn bodies_are_objects() {
+        assert!(json_object(b" ").unwrap().is_empty());
+        assert_eq!(json_object(b"{\"a\":1}").unwrap().len(), 1);
+        for (body, text) in [
+            ("[]", "json: cannot unmarshal array into Go value of type map[string]interface {}"),
+            ("{", "unexpected EOF"),
+            ("{bad", "invalid JSON at line 1 column 2"),
+        ] {
+            let refusal = json_object(body.as_bytes()).unwrap_err();
+            assert_eq!(refusal, Answered::errors(400, &format!("failed to decode JSON input: {text}")));
+        }
+        let deep = "[".repeat(MAX_JSON_DEPTH * 2);
+        assert!(json_object(format!("{{\"a\":{deep}").as_bytes()).is_err());
+    }
+}
