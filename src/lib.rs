@@ -73,6 +73,8 @@ pub mod logical;
 
 pub mod core;
 
+pub mod system;
+
 pub mod node;
 
 pub mod cli;

@@ -3,4 +3,5 @@
 pub mod answer;
 pub mod incoming;
 pub mod mount;
+pub mod mounts;
 pub mod router;

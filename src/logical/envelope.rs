@@ -13,8 +13,11 @@ use super::response::{Body, Response};
 pub fn write(request_id: &str, response: &Response) -> Result<Zeroizing<Vec<u8>>, serde_json::Error> {
     let mut bytes = Vec::with_capacity(256 + body_len(&response.body));
     let mut serializer = serde_json::Serializer::new(&mut bytes);
-    let mut map = serializer.serialize_map(Some(10))?;
+    let mut map = serializer.serialize_map(None)?;
     let wrapped = response.wrapped.is_some();
+    if let (true, false, Body::Map(data)) = (response.injected, wrapped, &response.body) {
+        data.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;
+    }
     map.serialize_entry("request_id", if wrapped { "" } else { request_id })?;
     map.serialize_entry("lease_id", &response.lease_id)?;
     map.serialize_entry("renewable", &response.lease_renewable)?;

@@ -49,6 +49,8 @@ pub struct Response {
     /// The registered lease's id; empty: none.
     pub lease_id: String,
     pub lease_renewable: bool,
+    /// The keys of `data` appear at the top level of the envelope too (an older form some clients still read).
+    pub injected: bool,
     /// `None`: 200, 204 or 404 by operation and body.
     pub status: Option<u16>,
     /// `lease_duration` of the envelope in seconds: the lease's, or a hint where there is none (kv v1: 2764800).

@@ -1,0 +1,67 @@
+//! `sys/*`: an ordinary backend, one file a topic. Each topic is a table of its own; here they are joined.
+
+pub mod mounts;
+
+use crate::logical::{Answer, Backend, Call, Captures, Endpoint, Fault};
+
+/// One topic's table.
+pub trait Endpoints: Send + Sync + std::fmt::Debug {
+    fn endpoints(&self) -> &[Endpoint];
+
+    /// See [`Backend::find`].
+    fn find<'p>(&self, path: &'p str) -> Option<(usize, Captures<'p>)>;
+
+    /// # Errors
+    /// See [`Fault`].
+    fn handle(&self, endpoint: usize, call: &mut Call<'_>) -> Answer;
+}
+
+/// The joined tables, as one backend. Earlier topics win where two match.
+#[derive(Debug)]
+pub struct System {
+    topics: Vec<Box<dyn Endpoints>>,
+    /// All endpoints in topic order, and for each its topic and place there.
+    endpoints: Vec<Endpoint>,
+    places: Vec<(usize, usize)>,
+    /// Place of each topic's first endpoint.
+    starts: Vec<usize>,
+}
+
+impl System {
+    #[must_use]
+    pub fn new(topics: Vec<Box<dyn Endpoints>>) -> Self {
+        let (mut endpoints, mut places, mut starts) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, topic) in topics.iter().enumerate() {
+            starts.push(endpoints.len());
+            places.extend((0..topic.endpoints().len()).map(|at| (number, at)));
+            endpoints.extend(topic.endpoints().iter().cloned());
+        }
+        Self { topics, endpoints, places, starts }
+    }
+}
+
+impl Backend for System {
+    fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    fn find<'p>(&self, path: &'p str) -> Option<(usize, Captures<'p>)> {
+        self.topics.iter().zip(&self.starts).find_map(|(topic, start)| {
+            let (at, captures) = topic.find(path)?;
+            Some((start + at, captures))
+        })
+    }
+
+    fn exists(&self, _endpoint: usize, _call: &mut Call<'_>) -> Result<Option<bool>, Fault> {
+        Ok(None)
+    }
+
+    fn handle(&self, endpoint: usize, call: &mut Call<'_>) -> Answer {
+        let (topic, at) = self.places.get(endpoint).ok_or(Fault::UnsupportedPath)?;
+        self.topics.get(*topic).ok_or(Fault::UnsupportedPath)?.handle(*at, call)
+    }
+
+    fn changed(&self, _key: Option<&str>) {
+        // Topics keep nothing: their managers do, and are told by the core.
+    }
+}
