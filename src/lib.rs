@@ -71,6 +71,8 @@ pub mod barrier;
 
 pub mod logical;
 
+pub mod auth;
+
 pub mod core;
 
 pub mod system;

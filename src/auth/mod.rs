@@ -1,0 +1,8 @@
+//! Auth methods: each proves who somebody is and says what token they get. Making the token is the core's work.
+
+mod lockout;
+mod registry;
+mod token_params;
+pub mod userpass;
+
+pub use registry::build;
