@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::approle::AppRole;
 use super::userpass::Userpass;
 use crate::logical::Backend;
 
@@ -9,6 +10,7 @@ use crate::logical::Backend;
 #[must_use]
 pub fn build(kind: &str) -> Option<Arc<dyn Backend>> {
     match kind {
+        "approle" => Some(Arc::new(AppRole::new())),
         "userpass" => Some(Arc::new(Userpass::new())),
         _ => None,
     }
