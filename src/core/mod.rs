@@ -1,7 +1,10 @@
 //! The heart of a node: one request from its token to its answer. Knows no HTTP, no role and no seal.
 
 pub mod answer;
+pub mod expiration;
 pub mod incoming;
 pub mod mount;
 pub mod mounts;
 pub mod router;
+pub mod token_store;
+pub mod wrapping;
