@@ -13,6 +13,7 @@ mod create;
 mod entry;
 mod renew;
 mod revoke;
+pub mod role;
 mod secrets;
 pub mod ttl;
 
