@@ -1,6 +1,7 @@
 //! The heart of a node: one request from its token to its answer. Knows no HTTP, no role and no seal.
 
 pub mod answer;
+pub mod audit;
 pub mod expiration;
 pub mod incoming;
 pub mod mount;

@@ -1,0 +1,18 @@
+//! The audit log: every request before it runs and every answer before it is given, values hidden by HMAC.
+//!
+//! ```text
+//!   pipeline ── Entry ──> Broker ──> each device: hide with its own salt, one JSON line, written before going on
+//!                            └── at least one device must have written it, or the request is refused
+//! ```
+//!
+//! What was written may be compared (`sys/audit-hash`), never read back.
+
+mod broker;
+mod entry;
+mod file;
+mod hash;
+mod socket;
+
+pub use broker::{AuditError, Broker, DeviceConfig, DeviceError};
+pub use entry::{AuthEntry, Entry, Kind, MountEntryInfo, RequestEntry, ResponseEntry};
+pub use hash::Salt;
