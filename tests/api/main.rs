@@ -1,0 +1,47 @@
+//! The wire as the real server speaks it: scenarios are run against OpenBao, what it answered is kept in `fixtures`,
+//! and the same scenarios against a node of ours must be answered alike, field by field.
+//!
+//! `UNDERSTUDY_RECORD=1 cargo test --test api -- recorded` records anew. `UNDERSTUDY_BINARY` names another program
+//! than the one just built, `UNDERSTUDY_DIFFS` a directory to write differences to.
+#![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
+
+mod answer;
+mod compare;
+mod differences;
+mod mask;
+mod replay;
+mod scenario;
+mod server;
+mod wire;
+
+/// One test for each family and server.
+macro_rules! families {
+    ($($name:ident),* $(,)?) => {
+        mod recorded {
+            $(#[test] fn $name() { crate::replay::against_openbao(stringify!($name)); })*
+        }
+        mod node {
+            $(#[test] fn $name() { crate::replay::against_the_node(stringify!($name)); })*
+        }
+        /// Every family with a test.
+        const FAMILIES: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+families!(
+    approle, cubbyhole, health, identity, kv1, kv2, leases, mounts, policies, requests, seal, system, tokens,
+    totp, transit, userpass, wrapping,
+);
+
+#[test]
+fn every_scenario_has_a_test() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api/scenarios");
+    let mut files: Vec<String> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    let mut listed: Vec<&str> = FAMILIES.to_vec();
+    files.sort();
+    listed.sort_unstable();
+    assert_eq!(files, listed);
+}
