@@ -99,10 +99,9 @@ fn take(to: SocketAddr, step: &Step, saved: &mut Saved) -> Answer {
     let got = exchange(to, step, saved);
     let json: serde_json::Value = serde_json::from_slice(&got.body).unwrap_or_default();
     for (name, pointer) in &step.save {
-        let value = json.pointer(pointer).map_or("unsaved".to_owned(), |value| match value {
-            serde_json::Value::String(text) => text.clone(),
-            other => other.to_string(),
-        });
+        let value = json.pointer(pointer);
+        let text = value.and_then(serde_json::Value::as_str).map(str::to_owned);
+        let value = text.or_else(|| value.map(ToString::to_string)).unwrap_or("unsaved".to_owned());
         saved.insert(name.clone(), value);
     }
     let answer = Answer::new(&step.name, &got, saved);
