@@ -32,7 +32,8 @@ pub struct Pool {
     /// `None`: the server asks for TLS and there is no way to speak it. Nothing is ever sent in the clear instead.
     target: Option<Target>,
     limits: PoolLimits,
-    idle: RefCell<Vec<Connection>>,
+    #[expect(clippy::vec_box, reason = "a connection stays in its place while its lease moves about")]
+    idle: RefCell<Vec<Box<Connection>>>,
     permits: Semaphore,
     open: Cell<usize>,
     pending: Cell<usize>,
@@ -51,7 +52,7 @@ pub struct Connection {
 /// A connection in use. Dropped without [`Lease::give_back`], it is closed.
 #[derive(Debug)]
 pub struct Lease {
-    connection: Option<Connection>,
+    connection: Option<Box<Connection>>,
     pool: Rc<Pool>,
     /// It carried requests before: a failure may be the server closing it.
     pub reused: bool,
@@ -100,7 +101,7 @@ impl Pool {
         // Boxed: rare, and five times the size of everything else a request keeps here.
         let stream = Box::pin(client::connect(target)).await?;
         self.open.set(self.open.get() + 1);
-        lease.connection = Some(Connection::new(stream, now));
+        lease.connection = Some(Box::new(Connection::new(stream, now)));
         Ok(lease)
     }
 
@@ -149,7 +150,7 @@ impl Pool {
         Ok(())
     }
 
-    fn pop_idle(&self, reuse: Reuse, now: Instant) -> Option<Connection> {
+    fn pop_idle(&self, reuse: Reuse, now: Instant) -> Option<Box<Connection>> {
         let mut idle = self.idle.borrow_mut();
         while let Some(connection) = idle.last_mut() {
             if reuse == Reuse::FreshOnly && connection.idle_for(now) > FRESH_FOR_WRITES {
@@ -165,7 +166,7 @@ impl Pool {
         None
     }
 
-    fn keep(&self, mut connection: Connection, now: Instant) {
+    fn keep(&self, mut connection: Box<Connection>, now: Instant) {
         connection.requests += 1;
         connection.last_used = now;
         let worn = self.limits.max_requests > 0 && connection.requests >= self.limits.max_requests;
@@ -242,7 +243,7 @@ impl Lease {
     }
 
     /// Takes the connection out of the pool for good (a tunnel); the permit is held until the lease drops.
-    pub(super) fn into_parts(mut self) -> (Option<Connection>, Self) {
+    pub(super) fn into_parts(mut self) -> (Option<Box<Connection>>, Self) {
         let connection = self.connection.take();
         if connection.is_some() {
             self.pool.open.set(self.pool.open.get() - 1);

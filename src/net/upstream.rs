@@ -41,6 +41,8 @@ pub struct Answer {
     pub early: bool,
     /// Set on 101: the raw connection.
     pub tunnel: Option<Tunnel>,
+    /// When all of it that is not streamed had been read.
+    pub at: Instant,
 }
 
 /// A connection that stopped speaking HTTP.
@@ -89,7 +91,7 @@ pub async fn exchange(
     head: RequestHead<'_>,
     body: RequestBody,
     sent: &Cell<bool>,
-) -> Result<Answer, ExchangeError> {
+) -> Result<Box<Answer>, ExchangeError> {
     let connection = lease.connection();
     let mut out = std::mem::take(&mut connection.out);
     out.clear();
@@ -107,16 +109,17 @@ pub async fn exchange(
             out.extend_from_slice(&bytes);
             write_all(&mut connection.stream, &mut out, sent).await.map(|()| false)
         }
-        RequestBody::Full(bytes) => write_both(connection, out, bytes, sent).await.map(|()| false),
+        RequestBody::Full(bytes) => Box::pin(write_both(connection, out, bytes, sent)).await.map(|()| false),
         RequestBody::Stream(stream) => {
             let upload = Upload { out, stream, ended: false, framing, method: head.method };
-            upload.run(connection, sent).await
+            // Boxed, as the other rare turns are: every request would pay for the room.
+            Box::pin(upload.run(connection, sent)).await
         }
     };
     match written {
         Ok(early) => {
-            let answer = read_head(connection, head.method).await?;
-            finish(lease, answer, early).await
+            let answer = read_answer(connection, head.method).await?;
+            Ok(finish(lease, answer, early))
         }
         Err(ExchangeError::Broken(error)) if sent.get() => Box::pin(salvage(lease, head.method, error)).await,
         Err(error) => Err(error),
@@ -124,9 +127,9 @@ pub async fn exchange(
 }
 
 /// A server that refuses a body says so and closes: what it said counts more than that it closed.
-async fn salvage(mut lease: Lease, method: &Method, broken: io::Error) -> Result<Answer, ExchangeError> {
-    match read_head(lease.connection(), method).await {
-        Ok(answer) => finish(lease, answer, true).await,
+async fn salvage(mut lease: Lease, method: &Method, broken: io::Error) -> Result<Box<Answer>, ExchangeError> {
+    match read_answer(lease.connection(), method).await {
+        Ok(answer) => Ok(finish(lease, answer, true)),
         Err(_) => Err(ExchangeError::Broken(broken)),
     }
 }
@@ -179,63 +182,82 @@ fn poll_read_more(connection: &mut Connection, want: usize, cx: &mut Context<'_>
     tokio_util::io::poll_read_buf(Pin::new(&mut connection.stream), cx, &mut connection.buffer)
 }
 
-async fn read_more(connection: &mut Connection, want: usize) -> Result<usize, ExchangeError> {
-    std::future::poll_fn(|cx| poll_read_more(connection, want, cx)).await.map_err(ExchangeError::Broken)
-}
-
-async fn read_head(connection: &mut Connection, method: &Method) -> Result<AnswerHead, ExchangeError> {
-    loop {
+/// Reads a head, and the body behind it when it is small and of known length.
+async fn read_answer(connection: &mut Connection, method: &Method) -> Result<AnswerHead, ExchangeError> {
+    let head = loop {
         if !connection.buffer.is_empty()
             && let Some(head) = codec::take_head(&mut connection.buffer, method)?
         {
-            return Ok(head);
+            break head;
         }
-        if read_more(connection, READ_CHUNK).await? == 0 {
-            return Err(ExchangeError::Broken(io::ErrorKind::UnexpectedEof.into()));
+        read_some(connection, READ_CHUNK).await?;
+    };
+    if let Some(length) = collected(head.framing) {
+        while connection.buffer.len() < length {
+            let missing = length - connection.buffer.len();
+            read_some(connection, missing).await?;
         }
+    }
+    Ok(head)
+}
+
+/// The length of a body that is read whole before it is passed on.
+fn collected(framing: Framing) -> Option<usize> {
+    match framing {
+        Framing::Length(length) if length <= COLLECT_UP_TO => Some(length as usize),
+        Framing::Length(_) | Framing::None | Framing::Chunked | Framing::UntilClose => None,
     }
 }
 
-/// Small answers of known length are read whole and the connection goes back at once; others take the lease along.
-async fn finish(mut lease: Lease, head: AnswerHead, early: bool) -> Result<Answer, ExchangeError> {
+async fn read_some(connection: &mut Connection, want: usize) -> Result<(), ExchangeError> {
+    match std::future::poll_fn(|cx| poll_read_more(connection, want, cx)).await {
+        Ok(0) => Err(ExchangeError::Broken(io::ErrorKind::UnexpectedEof.into())),
+        Ok(_) => Ok(()),
+        Err(error) => Err(ExchangeError::Broken(error)),
+    }
+}
+
+/// What [`read_answer`] read whole goes out and the connection back at once; other bodies take the lease along.
+fn finish(mut lease: Lease, head: AnswerHead, early: bool) -> Box<Answer> {
     let AnswerHead { status, headers, framing, keep_alive } = head;
+    let at = Instant::now();
     if status == StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(switch_protocols(lease, headers));
+        return Box::new(switch_protocols(lease, headers, at));
     }
     let reusable = keep_alive && !early;
-    let mut body = UpstreamBody { decoder: BodyDecoder::new(framing), lease: None, reusable };
-    if let Framing::Length(length) = framing
-        && length <= COLLECT_UP_TO
-    {
-        let bytes = collect(lease.connection(), length as usize).await?;
-        body.decoder = BodyDecoder::Done;
-        body.lease = Some(lease);
-        body.release();
-        return Ok(Answer { status, headers, body: AnswerBody::Full(bytes), early, tunnel: None });
-    }
-    body.lease = Some(lease);
-    if framing == Framing::None {
-        body.release();
-        return Ok(Answer { status, headers, body: AnswerBody::Empty, early, tunnel: None });
-    }
-    Ok(Answer { status, headers, body: AnswerBody::Stream(Box::new(body)), early, tunnel: None })
+    let whole = if framing == Framing::None {
+        Some(AnswerBody::Empty)
+    } else {
+        let length = collected(framing);
+        length.map(|length| AnswerBody::Full(lease.connection().buffer.split_to(length).freeze()))
+    };
+    let body = match whole {
+        Some(body) => {
+            release(lease, reusable, at);
+            body
+        }
+        None => AnswerBody::Stream(Box::new(UpstreamBody {
+            decoder: BodyDecoder::new(framing),
+            lease: Some(lease),
+            reusable,
+        })),
+    };
+    Box::new(Answer { status, headers, body, early, tunnel: None, at })
 }
 
-fn switch_protocols(mut lease: Lease, headers: HeaderMap) -> Answer {
+/// Gives the connection back if it may be used again, else closes it.
+fn release(mut lease: Lease, reusable: bool, now: Instant) {
+    if reusable && !codec::has_leftover(&lease.connection().buffer) {
+        lease.give_back(now);
+    }
+}
+
+fn switch_protocols(mut lease: Lease, headers: HeaderMap, at: Instant) -> Answer {
     let first = lease.connection().buffer.split().freeze();
     let (connection, lease) = lease.into_parts();
     let tunnel = connection.map(|connection| Tunnel { stream: connection.stream, first, lease });
-    Answer { status: StatusCode::SWITCHING_PROTOCOLS, headers, body: AnswerBody::Empty, early: false, tunnel }
-}
-
-async fn collect(connection: &mut Connection, length: usize) -> Result<Bytes, ExchangeError> {
-    while connection.buffer.len() < length {
-        let missing = length - connection.buffer.len();
-        if read_more(connection, missing).await? == 0 {
-            return Err(ExchangeError::Broken(io::ErrorKind::UnexpectedEof.into()));
-        }
-    }
-    Ok(connection.buffer.split_to(length).freeze())
+    let status = StatusCode::SWITCHING_PROTOCOLS;
+    Answer { status, headers, body: AnswerBody::Empty, early: false, tunnel, at }
 }
 
 /// A request body passed through piece by piece, with an eye on the server: an answer that comes early ends it.
@@ -367,11 +389,9 @@ impl UpstreamBody {
         }
     }
 
-    /// Gives the connection back if it may be used again, else closes it.
     fn release(&mut self) {
-        let Some(mut lease) = self.lease.take() else { return };
-        if self.reusable && !codec::has_leftover(&lease.connection().buffer) {
-            lease.give_back(Instant::now());
+        if let Some(lease) = self.lease.take() {
+            release(lease, self.reusable, Instant::now());
         }
     }
 }

@@ -130,6 +130,7 @@ mod tests {
             body: AnswerBody::Full(Bytes::from_static(body.as_bytes())),
             early: false,
             tunnel: None,
+            at: std::time::Instant::now(),
         }
     }
 

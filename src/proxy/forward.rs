@@ -250,12 +250,16 @@ pub(super) async fn attempt(
         exchange(lease, head, body, &sent).await.map_err(Failed::Exchange)
     });
     let exchanged = worker.attempts.run(terms, exchanged).await;
-    let took = started.elapsed();
+    let ended_at = match &exchanged {
+        Ok(Ok(answer)) => answer.at,
+        Ok(Err(_)) | Err(_) => Instant::now(),
+    };
+    let took = ended_at.saturating_duration_since(started);
     let attempted = match exchanged {
         Ok(Ok(answer)) => {
             worker.metrics.upstream_answered(upstream.slot, outgoing.class, took);
             note_time(upstream, u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
-            Attempted::Answered(Box::new(answer))
+            Attempted::Answered(answer)
         }
         Ok(Err(failed)) => ended(worker, upstream, &failed, sent.get()),
         Err(Fate::TimedOut) => Attempted::Ended(Ended::TimedOut { sent: sent.get() }),

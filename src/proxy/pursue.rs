@@ -45,7 +45,7 @@ pub(super) struct Asked {
 /// The tally of one request.
 struct Pursuit<'a> {
     worker: &'a Rc<Worker>,
-    outgoing: Outgoing,
+    outgoing: Box<Outgoing>,
     asked: Asked,
     record: &'a mut Record,
     wants: Wants,
@@ -73,7 +73,7 @@ struct Chosen {
 /// No server answered it; the refusal says whether it may have been executed.
 pub(super) async fn pursue(
     worker: &Rc<Worker>,
-    outgoing: Outgoing,
+    outgoing: Box<Outgoing>,
     asked: Asked,
     record: &mut Record,
 ) -> Result<Response<AnswerBody>, Refusal> {
@@ -139,7 +139,7 @@ impl Pursuit<'_> {
             Attempted::Refused(refusal) => Err(refusal),
             // Boxed, because rare: every request would pay for the room.
             Attempted::Ended(ended) => Box::pin(self.ended(ended, &chosen, None)).await,
-            Attempted::Answered(answer) => self.read(*answer, &chosen, server, upstream, asked_of).await,
+            Attempted::Answered(answer) => self.read(answer, &chosen, server, upstream, asked_of).await,
         }
     }
 
@@ -228,7 +228,7 @@ impl Pursuit<'_> {
 
     async fn read(
         &mut self,
-        answer: Answer,
+        answer: Box<Answer>,
         chosen: &Chosen,
         server: &ServerView,
         upstream: &Upstream,
@@ -274,10 +274,10 @@ impl Pursuit<'_> {
         &mut self,
         ended: Ended,
         chosen: &Chosen,
-        answer: Option<Answer>,
+        answer: Option<Box<Answer>>,
     ) -> Result<Option<Response<AnswerBody>>, Refusal> {
         let server = chosen.server;
-        self.tell(ended, server, answer.as_ref());
+        self.tell(ended, server, answer.as_deref());
         let view = self.worker.view();
         let settings = &view.snapshot.config.retry;
         let request = retry::Request {
@@ -308,7 +308,7 @@ impl Pursuit<'_> {
                 }
                 Ok(None)
             }
-            Next::AwaitLeader => self.await_leader(server, answer.as_ref(), &view).await,
+            Next::AwaitLeader => self.await_leader(server, answer.as_deref(), &view).await,
             Next::AskActive if self.wants != Wants::Active => {
                 self.record.retried(RetryReason::StaleIndex);
                 self.record.consistency = Some(ConsistencyOutcome::ToActive);
@@ -411,7 +411,7 @@ impl Pursuit<'_> {
     fn pass_on(
         &mut self,
         ended: Ended,
-        answer: Option<Answer>,
+        answer: Option<Box<Answer>>,
         chosen: &Chosen,
     ) -> Result<Response<AnswerBody>, Refusal> {
         let view = Rc::clone(&chosen.view);
@@ -432,7 +432,7 @@ impl Pursuit<'_> {
     /// Takes the answer: what it teaches is noted, what must not leave is taken off.
     fn accept(
         &mut self,
-        answer: Answer,
+        answer: Box<Answer>,
         chosen: &Chosen,
         server: &ServerView,
         upstream: &Upstream,
@@ -441,7 +441,7 @@ impl Pursuit<'_> {
         let itself = answered_itself(&answer.headers, server);
         let snapshot = &chosen.view.snapshot;
         self.note(&answer, chosen, server, asked_of, itself);
-        let Answer { status, mut headers, body, early, tunnel } = answer;
+        let Answer { status, mut headers, body, early, tunnel, at: _ } = *answer;
         if let Some(tunnel) = tunnel {
             let upgrading = self.asked.upgrading.take().ok_or(Refusal::BadAnswer)?;
             return Ok(tunnel::switch(self.worker, upgrading, tunnel, headers, self.record));
@@ -504,7 +504,7 @@ impl Pursuit<'_> {
                 asked_of,
                 itself,
                 waited,
-                now: Instant::now(),
+                now: answer.at,
             },
         );
     }

@@ -87,7 +87,8 @@ async fn answer(
     let session = header::session_token(&parts.headers).map(|token| worker.shared.sessions.key(token));
     let floor = floor(worker, &verdict, session);
     let body = receive(worker, client, &view, &verdict, &guarded, incoming, record).await?;
-    let outgoing = Outgoing::new(parts.method, parts.uri, parts.headers, body, verdict.class, &guarded);
+    let outgoing =
+        Box::new(Outgoing::new(parts.method, parts.uri, parts.headers, body, verdict.class, &guarded));
     record.bytes_in = outgoing.body_bytes();
     let asked = Asked { verdict, session, floor, upgrading };
     pursue(worker, outgoing, asked, record).await

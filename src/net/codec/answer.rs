@@ -1,7 +1,9 @@
 //! An answer's head: parsed, its body's framing decided, interim heads dropped.
 
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Version};
 
 use super::{Framing, Garbage};
@@ -80,85 +82,146 @@ fn take_one_head(buffer: &mut BytesMut, method: &Method) -> Result<Option<Answer
     let status = answer.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Garbage::Head)?;
     let version = if answer.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
     let base = buffer.as_ptr() as usize;
-    let mut spans = [(0_u32, 0_u32, 0_u32, 0_u32); MAX_HEADERS];
-    let count = answer.headers.len();
-    for (span, header) in spans.iter_mut().zip(answer.headers.iter()) {
-        let name = header.name.as_ptr() as usize - base;
-        let value = header.value.as_ptr() as usize - base;
-        *span = (name as u32, header.name.len() as u32, value as u32, header.value.len() as u32);
+    let span = |part: &[u8]| {
+        let start = part.as_ptr() as usize - base;
+        start..start + part.len()
+    };
+    let mut notes = Notes::default();
+    let mut spans = Vec::with_capacity(answer.headers.len());
+    for header in answer.headers.iter() {
+        if notes.take(header.name.as_bytes(), header.value)? == Line::PassedOn {
+            spans.push((span(header.name.as_bytes()), span(header.value)));
+        }
     }
     let bytes = buffer.split_to(length).freeze();
-    let headers = collect_headers(&bytes, &spans[..count])?;
-    let framing = answer_framing(&headers, status, method, version)?;
-    let keep_alive = framing != Framing::UntilClose && keeps_alive(&headers, version);
+    let headers = collect_headers(&bytes, spans)?;
+    let framing = notes.framing(status, method, version)?;
+    let keep_alive = framing != Framing::UntilClose && notes.keeps_alive(version);
     Ok(Some(AnswerHead { status, headers, framing, keep_alive }))
 }
 
 /// Header values stay slices of the head's one buffer.
-fn collect_headers(head: &Bytes, spans: &[(u32, u32, u32, u32)]) -> Result<HeaderMap, Garbage> {
+fn collect_headers(head: &Bytes, spans: Vec<(Range<usize>, Range<usize>)>) -> Result<HeaderMap, Garbage> {
     let mut headers = HeaderMap::with_capacity(spans.len() + 4);
-    for &(name, name_len, value, value_len) in spans {
-        let name = HeaderName::from_bytes(&head[name as usize..(name + name_len) as usize])
-            .map_err(|_| Garbage::Head)?;
-        let value = head.slice(value as usize..(value + value_len) as usize);
-        let value = HeaderValue::from_maybe_shared(value).map_err(|_| Garbage::Head)?;
+    for (name, value) in spans {
+        let name = header_name(&head[name])?;
+        let value = HeaderValue::from_maybe_shared(head.slice(value)).map_err(|_| Garbage::Head)?;
         headers.append(name, value);
     }
     Ok(headers)
 }
 
-/// RFC 9112 §6.3, in its order. `Transfer-Encoding` with `Content-Length`, or anything but one `chunked`, is refused.
-fn answer_framing(
-    headers: &HeaderMap,
-    status: StatusCode,
-    method: &Method,
-    version: Version,
-) -> Result<Framing, Garbage> {
-    let bodiless = *method == Method::HEAD
-        || status.is_informational()
-        || status == StatusCode::NO_CONTENT
-        || status == StatusCode::NOT_MODIFIED;
-    let length = content_length(headers)?;
-    if let Some(coding) = headers.get(TRANSFER_ENCODING) {
-        let only_chunked = headers.get_all(TRANSFER_ENCODING).iter().count() == 1
-            && coding.as_bytes().eq_ignore_ascii_case(b"chunked");
-        if !only_chunked || length.is_some() || version == Version::HTTP_10 {
-            return Err(Garbage::Framing);
-        }
-        return Ok(if bodiless { Framing::None } else { Framing::Chunked });
+/// Names that most answers carry, as Go's and nginx's servers spell them: a name found here is neither parsed nor
+/// allocated. Another spelling costs time only.
+static USUAL_NAMES: [(&[u8], HeaderName); 11] = [
+    (b"Date", header::DATE),
+    (b"Content-Type", header::CONTENT_TYPE),
+    (b"Content-Length", header::CONTENT_LENGTH),
+    (b"Cache-Control", header::CACHE_CONTROL),
+    (b"X-Vault-Index", HeaderName::from_static("x-vault-index")),
+    (b"Strict-Transport-Security", header::STRICT_TRANSPORT_SECURITY),
+    (b"X-Vault-Hostname", HeaderName::from_static("x-vault-hostname")),
+    (b"X-Vault-Raft-Node-Id", HeaderName::from_static("x-vault-raft-node-id")),
+    (b"Server", header::SERVER),
+    (b"Vary", header::VARY),
+    (b"Transfer-Encoding", header::TRANSFER_ENCODING),
+];
+
+fn header_name(bytes: &[u8]) -> Result<HeaderName, Garbage> {
+    match USUAL_NAMES.iter().find(|(spelling, _)| *spelling == bytes) {
+        Some((_, name)) => Ok(name.clone()),
+        None => HeaderName::from_bytes(bytes).map_err(|_| Garbage::Head),
     }
-    Ok(match length {
-        _ if bodiless => Framing::None,
-        Some(0) => Framing::None,
-        Some(length) => Framing::Length(length),
-        None => Framing::UntilClose,
-    })
 }
 
-fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Garbage> {
-    let mut found = None;
-    for value in headers.get_all(CONTENT_LENGTH) {
-        let text = value.to_str().map_err(|_| Garbage::Framing)?;
+/// What the header lines say about the end of the body and of the connection, gathered while they are read.
+#[derive(Debug, Default)]
+struct Notes {
+    length: Option<u64>,
+    /// Lines of `Transfer-Encoding`.
+    codings: usize,
+    /// One of them says exactly `chunked`.
+    chunked: bool,
+    close: bool,
+    keep_alive: bool,
+}
+
+/// What becomes of a header line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line {
+    PassedOn,
+    /// [`Notes`] holds all it says.
+    Noted,
+}
+
+// === impl Notes ===
+
+impl Notes {
+    /// Takes in one line; names are told apart by their lengths first.
+    fn take(&mut self, name: &[u8], value: &[u8]) -> Result<Line, Garbage> {
+        match name.len() {
+            10 if name.eq_ignore_ascii_case(b"connection") => return Ok(self.connection(value)),
+            14 if name.eq_ignore_ascii_case(b"content-length") => self.content_length(value)?,
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+                self.codings += 1;
+                self.chunked |= value.eq_ignore_ascii_case(b"chunked");
+            }
+            _ => {}
+        }
+        Ok(Line::PassedOn)
+    }
+
+    /// A line that names a header or an upgrade is for whoever takes off what it names.
+    fn connection(&mut self, value: &[u8]) -> Line {
+        let mut only_options = true;
+        for part in value.split(|byte| *byte == b',') {
+            let part = part.trim_ascii();
+            let close = part.eq_ignore_ascii_case(b"close");
+            let keep_alive = part.eq_ignore_ascii_case(b"keep-alive");
+            self.close |= close;
+            self.keep_alive |= keep_alive;
+            only_options &= close || keep_alive;
+        }
+        if only_options { Line::Noted } else { Line::PassedOn }
+    }
+
+    fn content_length(&mut self, value: &[u8]) -> Result<(), Garbage> {
+        let text = std::str::from_utf8(value).map_err(|_| Garbage::Framing)?;
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let length = text.parse().ok().filter(|_| digits).ok_or(Garbage::Framing)?;
-        if found.is_some_and(|known| known != length) {
+        if self.length.is_some_and(|known| known != length) {
             return Err(Garbage::Framing);
         }
-        found = Some(length);
+        self.length = Some(length);
+        Ok(())
     }
-    Ok(found)
-}
 
-fn keeps_alive(headers: &HeaderMap, version: Version) -> bool {
-    let says = |token: &str| {
-        headers
-            .get_all(CONNECTION)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .any(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
-    };
-    match version {
-        Version::HTTP_11 => !says("close"),
-        _ => says("keep-alive"),
+    /// RFC 9112 §6.3, in its order. `Transfer-Encoding` with `Content-Length`, or anything but one `chunked`, is
+    /// refused.
+    fn framing(&self, status: StatusCode, method: &Method, version: Version) -> Result<Framing, Garbage> {
+        let bodiless = *method == Method::HEAD
+            || status.is_informational()
+            || status == StatusCode::NO_CONTENT
+            || status == StatusCode::NOT_MODIFIED;
+        if self.codings > 0 {
+            let only_chunked = self.codings == 1 && self.chunked;
+            if !only_chunked || self.length.is_some() || version == Version::HTTP_10 {
+                return Err(Garbage::Framing);
+            }
+            return Ok(if bodiless { Framing::None } else { Framing::Chunked });
+        }
+        Ok(match self.length {
+            _ if bodiless => Framing::None,
+            Some(0) => Framing::None,
+            Some(length) => Framing::Length(length),
+            None => Framing::UntilClose,
+        })
+    }
+
+    fn keeps_alive(&self, version: Version) -> bool {
+        match version {
+            Version::HTTP_11 => !self.close,
+            _ => self.keep_alive,
+        }
     }
 }
