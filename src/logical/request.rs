@@ -48,7 +48,7 @@ pub struct Client {
     pub port: u16,
 }
 
-/// Who asks: what backends may know of the token. Its text is not among it.
+/// Who asks: what backends may know of the token. Its text is not among it but for the token store's own endpoints.
 #[derive(Clone, Default)]
 pub struct Caller {
     pub accessor: String,
@@ -59,6 +59,8 @@ pub struct Caller {
     pub cubbyhole: String,
     /// Storage id of the token (a salted hash): for the token's own endpoints.
     pub token_key: String,
+    /// The token's text: set only for the token store's own endpoints, which show it to who holds it.
+    pub token_text: Option<Arc<zeroize::Zeroizing<String>>>,
     pub is_root: bool,
     pub is_batch: bool,
 }

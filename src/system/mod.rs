@@ -1,6 +1,10 @@
 //! `sys/*`: an ordinary backend, one file a topic. Each topic is a table of its own; here they are joined.
 
+pub mod authority;
+pub mod leases;
 pub mod mounts;
+pub mod token;
+pub mod wrapping;
 
 use crate::logical::{Answer, Backend, Call, Captures, Endpoint, Fault};
 

@@ -1,0 +1,349 @@
+//! `auth/token/*`: the token store's endpoints.
+
+mod create;
+mod lookup;
+mod roles;
+
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use super::authority::Authority;
+use crate::barrier::Transaction;
+use crate::core::token_store::{Made, TokenEntry, TokenStore};
+use crate::logical::field::Fields;
+use crate::logical::{
+    Access, Answer, Backend, Call, Caller, Captures, Effect, Endpoint, Fault, Field, FieldKind, Method,
+    Operation, Response, Route, Routes,
+};
+
+/// See the module.
+#[derive(Debug)]
+pub struct TokenBackend {
+    tokens: Arc<TokenStore>,
+    authority: Arc<dyn Authority>,
+    routes: Routes<Self>,
+}
+
+const WRITE: &[Operation] = &[Operation::Create, Operation::Update];
+
+const fn field(name: &'static str, kind: FieldKind, description: &'static str) -> Field {
+    Field { name, kind, description }
+}
+
+const TOKEN: Field = field("token", FieldKind::String, "Token to act on");
+const ACCESSOR: Field = field("accessor", FieldKind::String, "Accessor of the token");
+const INCREMENT: Field =
+    field("increment", FieldKind::DurationSecs, "The desired increment to the token expiration");
+
+const CREATE_FIELDS: &[Field] = &[
+    field("id", FieldKind::String, "Value for the token"),
+    field("display_name", FieldKind::String, "Name to associate with this token"),
+    field("entity_alias", FieldKind::String, "Name of the entity alias to associate with this token"),
+    field("explicit_max_ttl", FieldKind::String, "Explicit max TTL of this token"),
+    field("lease", FieldKind::String, "Use 'ttl' instead"),
+    field("meta", FieldKind::KvPairs, "Arbitrary key=value metadata to associate with the token"),
+    field("no_default_policy", FieldKind::Bool, "Do not include default policy for this token"),
+    field("no_parent", FieldKind::Bool, "Create the token with no parent"),
+    field("num_uses", FieldKind::Int, "Max number of uses for this token"),
+    field("period", FieldKind::String, "Renew period"),
+    field("policies", FieldKind::List, "List of policies for the token"),
+    field(
+        "renewable",
+        FieldKind::Bool,
+        "Allow token to be renewed past its initial TTL up to system/mount maximum TTL",
+    ),
+    field("role_name", FieldKind::String, "Name of the role"),
+    field("ttl", FieldKind::String, "Time to live for this token"),
+    field("type", FieldKind::String, "Token type"),
+];
+
+macro_rules! writes {
+    ($pattern:literal, $access:ident, $effect:ident, $fields:expr, $run:expr, $summary:literal) => {
+        Route {
+            pattern: $pattern,
+            access: Access::$access,
+            methods: &[Method::new(WRITE, Effect::$effect, $run)],
+            exists: None,
+            fields: $fields,
+            summary: $summary,
+        }
+    };
+}
+
+const READ_OR_WRITE: &[Operation] = &[Operation::Read, Operation::Create, Operation::Update];
+
+const ROUTES: &[Route<TokenBackend>] = &[
+    writes!("create", Token, Write, CREATE_FIELDS, TokenBackend::create, "Create a token."),
+    writes!(
+        "create-orphan",
+        Token,
+        Write,
+        CREATE_FIELDS,
+        TokenBackend::create_orphan,
+        "Create a token without a parent."
+    ),
+    writes!(
+        "create/{role_name}",
+        Token,
+        Write,
+        CREATE_FIELDS,
+        TokenBackend::create_with_role,
+        "Create a token through a role."
+    ),
+    Route {
+        pattern: "lookup",
+        access: Access::Token,
+        methods: &[Method::new(READ_OR_WRITE, Effect::Read, TokenBackend::lookup)],
+        exists: None,
+        fields: &[TOKEN],
+        summary: "Look up a token.",
+    },
+    Route {
+        pattern: "lookup-self",
+        access: Access::Token,
+        methods: &[Method::new(READ_OR_WRITE, Effect::Read, TokenBackend::lookup_self)],
+        exists: None,
+        fields: &[TOKEN],
+        summary: "Look up the caller's token.",
+    },
+    writes!(
+        "lookup-accessor",
+        Token,
+        Read,
+        &[ACCESSOR],
+        TokenBackend::lookup_accessor,
+        "Look up a token by its accessor."
+    ),
+    writes!("renew", Token, Write, &[TOKEN, INCREMENT], TokenBackend::renew, "Renew a token."),
+    writes!(
+        "renew-self",
+        Token,
+        Write,
+        &[TOKEN, INCREMENT],
+        TokenBackend::renew_self,
+        "Renew the caller's token."
+    ),
+    writes!(
+        "renew-accessor",
+        Token,
+        Write,
+        &[ACCESSOR, INCREMENT],
+        TokenBackend::renew_accessor,
+        "Renew a token by its accessor."
+    ),
+    writes!("revoke", Token, Write, &[TOKEN], TokenBackend::revoke, "Revoke a token and its children."),
+    writes!(
+        "revoke-self",
+        Token,
+        Write,
+        &[],
+        TokenBackend::revoke_self,
+        "Revoke the caller's token and its children."
+    ),
+    writes!(
+        "revoke-accessor",
+        Token,
+        Write,
+        &[ACCESSOR],
+        TokenBackend::revoke_accessor,
+        "Revoke a token by its accessor."
+    ),
+    writes!(
+        "revoke-orphan",
+        Sudo,
+        Write,
+        &[TOKEN],
+        TokenBackend::revoke_orphan,
+        "Revoke a token and leave its children."
+    ),
+    writes!("tidy", Token, Write, &[], TokenBackend::tidy, "Drop token records that lead nowhere."),
+    Route {
+        pattern: "accessors/?",
+        access: Access::Sudo,
+        methods: &[Method::new(&[Operation::List], Effect::Read, TokenBackend::list_accessors)],
+        exists: None,
+        fields: &[],
+        summary: "List the accessors of all tokens.",
+    },
+    Route {
+        pattern: "roles/?",
+        access: Access::Token,
+        methods: &[Method::new(&[Operation::List], Effect::Read, TokenBackend::list_roles)],
+        exists: None,
+        fields: &[],
+        summary: "List the token roles.",
+    },
+    Route {
+        pattern: "roles/{role_name}",
+        access: Access::Token,
+        methods: &[
+            Method::new(&[Operation::Read], Effect::Read, TokenBackend::read_role),
+            Method::new(WRITE, Effect::Write, TokenBackend::write_role),
+            Method::new(&[Operation::Delete], Effect::Write, TokenBackend::delete_role),
+        ],
+        exists: Some(TokenBackend::role_exists),
+        fields: roles::FIELDS,
+        summary: "Read, write or delete a token role.",
+    },
+];
+
+// === impl TokenBackend ===
+
+impl TokenBackend {
+    #[must_use]
+    pub fn new(tokens: Arc<TokenStore>, authority: Arc<dyn Authority>) -> Self {
+        Self { tokens, authority, routes: Routes::new(ROUTES) }
+    }
+
+    fn renew(&self, call: &mut Call<'_>) -> Answer {
+        let text = required(call, "token", "missing token ID")?;
+        let now = call.now;
+        let entry =
+            self.tokens.lookup(whole(call)?, &text, now)?.ok_or_else(|| Fault::invalid("token not found"))?;
+        let mut made = self.renew_entry(call, &entry)?;
+        made.granted.client_token = text.into();
+        Ok(granted(made))
+    }
+
+    fn renew_self(&self, call: &mut Call<'_>) -> Answer {
+        let caller = caller(call)?;
+        if caller.is_batch {
+            return Err(Fault::invalid("batch tokens cannot be renewed"));
+        }
+        let entry = self.own_entry(call, &caller)?;
+        let mut made = self.renew_entry(call, &entry)?;
+        if let Some(text) = &caller.token_text {
+            made.granted.client_token = (**text).clone();
+        }
+        Ok(granted(made))
+    }
+
+    fn renew_accessor(&self, call: &mut Call<'_>) -> Answer {
+        let entry = self.accessor_entry(call)?;
+        Ok(granted(self.renew_entry(call, &entry)?))
+    }
+
+    fn renew_entry(&self, call: &mut Call<'_>, entry: &TokenEntry) -> Result<Made, Fault> {
+        let increment = Fields::new(&call.request.data).seconds("increment")?.unwrap_or(0);
+        let mount = self.authority.mount_of(&entry.path).unwrap_or_else(|| call.mount.clone());
+        let now = call.now;
+        let tx = whole(call)?;
+        let fresh = self.authority.renew_login(tx, entry)?;
+        self.tokens.renew(tx, entry, &mount, increment, fresh, now)
+    }
+
+    fn revoke(&self, call: &mut Call<'_>) -> Answer {
+        let text = required(call, "token", "missing token ID")?;
+        let now = call.now;
+        let tx = whole(call)?;
+        match self.tokens.lookup(tx, &text, now)? {
+            Some(entry) => self.revoke_entry(tx, &entry, now),
+            None => Ok(Response::empty()),
+        }
+    }
+
+    fn revoke_self(&self, call: &mut Call<'_>) -> Answer {
+        let caller = caller(call)?;
+        if caller.is_batch {
+            return Err(Fault::invalid("batch tokens cannot be revoked"));
+        }
+        let now = call.now;
+        self.tokens.revoke_tree(whole(call)?, &caller.token_key, now)?;
+        Ok(Response::empty())
+    }
+
+    fn revoke_accessor(&self, call: &mut Call<'_>) -> Answer {
+        let accessor = required(call, "accessor", MISSING_ACCESSOR)?;
+        let now = call.now;
+        let tx = whole(call)?;
+        match self.tokens.by_accessor(tx, &accessor, now)? {
+            Some(entry) => self.revoke_entry(tx, &entry, now),
+            None => Ok(Response::empty().with_warning("No token found with this accessor")),
+        }
+    }
+
+    fn revoke_entry(&self, tx: &mut Transaction, entry: &TokenEntry, now: OffsetDateTime) -> Answer {
+        if entry.is_batch() {
+            return Err(Fault::invalid("batch tokens cannot be revoked"));
+        }
+        self.tokens.revoke_tree(tx, &entry.key, now)?;
+        Ok(Response::empty())
+    }
+
+    fn revoke_orphan(&self, call: &mut Call<'_>) -> Answer {
+        let text = required(call, "token", "missing token ID")?;
+        let now = call.now;
+        let tx = whole(call)?;
+        let entry =
+            self.tokens.lookup(tx, &text, now)?.ok_or_else(|| Fault::invalid("token to revoke not found"))?;
+        if entry.is_batch() {
+            return Err(Fault::invalid("batch tokens cannot be revoked"));
+        }
+        self.tokens.revoke_orphan(tx, &entry.key, now)?;
+        Ok(Response::empty())
+    }
+
+    fn tidy(&self, call: &mut Call<'_>) -> Answer {
+        let tidied = self.tokens.tidy(whole(call)?)?;
+        tracing::info!(accessors = tidied.accessors, children = tidied.children, "tokens tidied");
+        let mut response = Response::empty().with_warning(TIDY_STARTED);
+        response.status = Some(202);
+        Ok(response)
+    }
+
+    fn own_entry(&self, call: &mut Call<'_>, caller: &Caller) -> Result<TokenEntry, Fault> {
+        self.tokens.entry(whole(call)?, &caller.token_key)?.ok_or_else(|| Fault::invalid("token not found"))
+    }
+
+    fn accessor_entry(&self, call: &mut Call<'_>) -> Result<TokenEntry, Fault> {
+        let accessor = required(call, "accessor", MISSING_ACCESSOR)?;
+        let now = call.now;
+        let found = self.tokens.by_accessor(whole(call)?, &accessor, now)?;
+        found.ok_or_else(|| Fault::invalid("1 error occurred:\n\t* invalid accessor\n\n"))
+    }
+}
+
+const MISSING_ACCESSOR: &str = "1 error occurred:\n\t* missing accessor\n\n";
+
+/// The real server's words; here the work is done when they are said.
+pub(super) const TIDY_STARTED: &str = "Tidy operation successfully started. Any information from the operation will be \
+                                       printed to OpenBao's server logs.";
+
+fn granted(made: Made) -> Response {
+    Response { granted: Some(Box::new(made.granted)), warnings: made.warnings, ..Response::default() }
+}
+
+fn caller(call: &Call<'_>) -> Result<Arc<Caller>, Fault> {
+    call.request.caller.clone().ok_or(Fault::Denied)
+}
+
+fn required(call: &Call<'_>, name: &str, missing: &str) -> Result<String, Fault> {
+    let text = Fields::new(&call.request.data).text(name)?.unwrap_or_default();
+    if text.is_empty() { Err(Fault::invalid(missing)) } else { Ok(text) }
+}
+
+fn whole<'c>(call: &'c mut Call<'_>) -> Result<&'c mut Transaction, Fault> {
+    call.store.whole().ok_or_else(|| Fault::Internal("the token store needs the whole store".to_owned()))
+}
+
+impl Backend for TokenBackend {
+    fn endpoints(&self) -> &[Endpoint] {
+        self.routes.endpoints()
+    }
+
+    fn find<'p>(&self, path: &'p str) -> Option<(usize, Captures<'p>)> {
+        self.routes.find(path)
+    }
+
+    fn exists(&self, endpoint: usize, call: &mut Call<'_>) -> Result<Option<bool>, Fault> {
+        self.routes.exists(endpoint, self, call)
+    }
+
+    fn handle(&self, endpoint: usize, call: &mut Call<'_>) -> Answer {
+        self.routes.handle(endpoint, self, call)
+    }
+
+    /// The token store is told by the core itself.
+    fn changed(&self, _key: Option<&str>) {}
+}

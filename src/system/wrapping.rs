@@ -1,0 +1,131 @@
+//! `sys/wrapping/*`: wrap, look at, open and wrap anew.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::json;
+
+use crate::barrier::Transaction;
+use crate::core::token_store::{TokenEntry, TokenStore};
+use crate::core::wrapping::{self, INVALID};
+use crate::logical::field::Fields;
+use crate::logical::{
+    Access, Answer, Body, Call, Captures, Effect, Endpoint, Fault, Field, FieldKind, Method, Operation, Raw,
+    Response, Route, Routes,
+};
+
+/// See the module.
+#[derive(Debug)]
+pub struct WrappingEndpoints {
+    tokens: Arc<TokenStore>,
+    routes: Routes<Self>,
+}
+
+const WRITE: &[Operation] = &[Operation::Create, Operation::Update];
+const READ_OR_WRITE: &[Operation] = &[Operation::Read, Operation::Create, Operation::Update];
+const TOKEN: &[Field] =
+    &[Field { name: "token", kind: FieldKind::String, description: "The wrapping token" }];
+
+macro_rules! route {
+    ($pattern:literal, $access:ident, $operations:expr, $effect:ident, $fields:expr, $run:expr, $summary:literal) => {
+        Route {
+            pattern: $pattern,
+            access: Access::$access,
+            methods: &[Method::new($operations, Effect::$effect, $run)],
+            exists: None,
+            fields: $fields,
+            summary: $summary,
+        }
+    };
+}
+
+/// The wrapping token may be the caller's own or come in the body without any other; so these are open, and say
+/// themselves whom they believe.
+const ROUTES: &[Route<WrappingEndpoints>] = &[
+    route!("wrapping/wrap", Token, WRITE, Write, &[], WrappingEndpoints::wrap, "Wrap the given data."),
+    route!(
+        "wrapping/lookup",
+        Open,
+        READ_OR_WRITE,
+        Read,
+        TOKEN,
+        WrappingEndpoints::lookup,
+        "Look at a wrapping token."
+    ),
+    route!("wrapping/unwrap", Open, WRITE, Write, TOKEN, WrappingEndpoints::unwrap, "Open a wrapped answer."),
+    route!("wrapping/rewrap", Open, WRITE, Write, TOKEN, WrappingEndpoints::rewrap, "Wrap an answer anew."),
+];
+
+// === impl WrappingEndpoints ===
+
+impl WrappingEndpoints {
+    #[must_use]
+    pub fn new(tokens: Arc<TokenStore>) -> Self {
+        Self { tokens, routes: Routes::new(ROUTES) }
+    }
+
+    /// The data comes back; the pipeline wraps it, as any answer.
+    fn wrap(&self, call: &mut Call<'_>) -> Answer {
+        if call.request.wrap_ttl.is_none() {
+            return Err(Fault::invalid("endpoint requires response wrapping to be used"));
+        }
+        Ok(Response::of(call.request.data.clone()))
+    }
+
+    fn lookup(&self, call: &mut Call<'_>) -> Answer {
+        let entry = self.wrapping_token(call)?;
+        let wrapped = wrapping::lookup(whole(call)?, entry.as_ref())?;
+        Ok(Response::json(json!({
+            "creation_path": wrapped.creation_path,
+            "creation_time": wrapped.creation_time,
+            "creation_ttl": wrapped.creation_ttl,
+        })))
+    }
+
+    /// The kept answer is the whole answer, its envelope included.
+    fn unwrap(&self, call: &mut Call<'_>) -> Answer {
+        let entry = self.wrapping_token(call)?;
+        let now = call.now;
+        let envelope = wrapping::unwrap(whole(call)?, &self.tokens, entry.as_ref(), now)?;
+        let body = Bytes::copy_from_slice(envelope.as_bytes());
+        let raw = Raw { status: 200, content_type: "application/json", body };
+        Ok(Response { body: Body::Raw(raw), ..Response::default() })
+    }
+
+    fn rewrap(&self, call: &mut Call<'_>) -> Answer {
+        let entry = self.wrapping_token(call)?;
+        let now = call.now;
+        let info = wrapping::rewrap(whole(call)?, &self.tokens, entry.as_ref(), now)?;
+        Ok(Response { wrapped: Some(Box::new(info)), ..Response::default() })
+    }
+
+    /// The token of the body, else the caller's, though its only use was just taken.
+    fn wrapping_token(&self, call: &mut Call<'_>) -> Result<Option<TokenEntry>, Fault> {
+        let text = Fields::new(&call.request.data).text("token")?.filter(|text| !text.is_empty());
+        let (now, caller) = (call.now, call.request.caller.clone());
+        let tx = whole(call)?;
+        match (text, caller) {
+            (Some(text), _) => Ok(self.tokens.lookup(tx, &text, now)?.map(|entry| (*entry).clone())),
+            (None, Some(caller)) => Ok(self.tokens.entry(tx, &caller.token_key)?),
+            (None, None) => Err(Fault::invalid(INVALID)),
+        }
+    }
+}
+
+fn whole<'c>(call: &'c mut Call<'_>) -> Result<&'c mut Transaction, Fault> {
+    call.store.whole().ok_or_else(|| Fault::Internal("wrapping needs the whole store".to_owned()))
+}
+
+impl super::Endpoints for WrappingEndpoints {
+    fn endpoints(&self) -> &[Endpoint] {
+        self.routes.endpoints()
+    }
+
+    fn find<'p>(&self, path: &'p str) -> Option<(usize, Captures<'p>)> {
+        self.routes.find(path)
+    }
+
+    fn handle(&self, endpoint: usize, call: &mut Call<'_>) -> Answer {
+        self.routes.handle(endpoint, self, call)
+    }
+}
