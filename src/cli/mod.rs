@@ -1,10 +1,18 @@
 //! The command line: arguments → one subcommand → exit code. Decides nothing else.
 pub mod check;
+pub mod client;
 pub mod dev;
 pub mod explain;
+pub mod input;
+pub mod line;
 pub mod openbao;
+pub mod output;
 pub mod probe;
 pub mod proxy;
+pub mod session;
+pub mod token_file;
+mod vault;
+pub mod verbs;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -38,6 +46,9 @@ enum Command {
 /// Runs the command line of this process.
 #[must_use]
 pub fn run() -> ExitCode {
+    if let Some(code) = vault::run(std::env::args_os()) {
+        return code;
+    }
     let arguments = std::env::args_os().enumerate().map(|(at, argument)| vault_style(at, argument));
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
@@ -68,6 +79,12 @@ fn vault_style(at: usize, argument: OsString) -> OsString {
         Some(rest) => OsString::from(format!("--{rest}")),
         None => argument,
     }
+}
+
+/// The known word that `word` was probably meant to be.
+fn suggest(word: &str, known: impl Iterator<Item = String>) -> Option<String> {
+    let near = known.map(|name| (strsim::damerau_levenshtein(word, &name), name)).min()?;
+    (near.0 <= 2 && near.0 < word.len()).then_some(near.1)
 }
 
 #[cfg(test)]

@@ -34,6 +34,15 @@ async fn hvac_works_unchanged() {
     );
 }
 
+#[tokio::test]
+async fn our_command_line_answers_as_the_official_one() {
+    let server = binary::find_or_install(&mut |line| eprintln!("{line}")).await.unwrap();
+    let mut script = Command::new(python());
+    script.arg(client("cli_parity.py")).env("BAO", server);
+    script.env("UNDERSTUDY", env!("CARGO_BIN_EXE_understudy"));
+    finish(script).await;
+}
+
 fn client(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name)
 }
@@ -51,6 +60,10 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 async fn run(mut script: Command, address: std::net::SocketAddr, token: &str) {
     script.env("BAO_ADDR", format!("http://{address}")).env("BAO_TOKEN", token);
+    finish(script).await;
+}
+
+async fn finish(mut script: Command) {
     let output = script.stdin(Stdio::null()).kill_on_drop(true).output();
     let output = tokio::time::timeout(LIMIT, output).await.expect("the client ends in two minutes").unwrap();
     let said =
