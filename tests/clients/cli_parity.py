@@ -262,6 +262,7 @@ MASKS = [
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( \+0000 UTC|Z)", "TIME"),
     (r"\b[A-Za-z0-9]{24}\b", "ACCESSOR"),
     (r"_[0-9a-f]{8}\b", "_ACCESSOR"),
+    (r"vault-cluster-[0-9a-f]{8}", "CLUSTER"),
     (r"\b1[78]\d{8}\b", "SECONDS"),
     (r"\b59m5\ds|\b29m5\ds|\b1h\b(?=\n)|\b30m\b", "TTL"),
     (r'("ttl": )\d+', r"\1TTL"),

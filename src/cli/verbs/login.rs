@@ -100,7 +100,7 @@ fn by_token(s: &mut Session<'_>) -> Result<Tree, Failure> {
             ));
         }
         args => {
-            let bad = args.iter().find(|arg| !arg.contains('='));
+            let bad = args.iter().skip(1).find(|arg| !arg.contains('='));
             let why = bad.map_or_else(
                 || "a token is one argument".to_owned(),
                 |arg| format!("invalid key/value pair \"{arg}\": format must be key=value"),

@@ -341,12 +341,18 @@ fn remap(s: &mut Session<'_>, family: &Family) -> Outcome {
     let id = answer.at(&["data", "migration_id"]).and_then(Tree::text).unwrap_or_default().to_owned();
     let tail = format!("of {noun} {from} to {to}, with migration ID {id}");
     s.say(&format!("Started moving {noun} {from} to {to}, with migration ID {id}"))?;
-    s.say(&format!("Waiting for terminal status in migration {tail}"))?;
+    let mut waiting = false;
     loop {
         let answer = s.json(&Call::get(format!("sys/remount/status/{id}")), what.clone())?;
         match answer.at(&["data", "migration_info", "status"]).and_then(Tree::text) {
             Some("success") => break,
-            Some("in-progress") => std::thread::sleep(LOOK),
+            Some("in-progress") => {
+                if !waiting {
+                    s.say(&format!("Waiting for terminal status in migration {tail}"))?;
+                    waiting = true;
+                }
+                std::thread::sleep(LOOK);
+            }
             Some(_) | None => {
                 return Err(Failure::refused(format!(
                     "Failure! Error encountered moving {noun} {from} to {to}, with migration ID {id}"
