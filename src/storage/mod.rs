@@ -8,6 +8,16 @@
 //!                             └──> Conflict: nothing happened
 //! ```
 
+#[cfg(test)]
+mod contract;
+pub mod file;
+pub mod inmem;
+mod open;
+mod space;
+mod table;
+mod view;
+mod writer;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -15,6 +25,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use thiserror::Error;
+
+pub use open::OpenError;
+pub use table::MAX_TRANSACTION_BYTES;
 
 /// Longest key. Vault's own backends stop at 32 KiB; a path of the API is far below.
 pub const MAX_KEY_BYTES: usize = 32 * 1024;

@@ -1,0 +1,257 @@
+//! The ordered table below every store: one redb database, versions beside the values, one published snapshot.
+//!
+//! A batch of transactions becomes one redb transaction. Each is checked against everything before it, those of its own
+//! batch included, so a conflict touches nobody else. Who calls, when and how durably is the stores' business.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use redb::{
+    Database, Durability, ReadableDatabase, ReadableTable, StorageError as Redb, Table as Rows,
+    TableDefinition,
+};
+
+use super::view::{View, split};
+use super::{Changes, CommitError, CommitIndex, MAX_KEY_BYTES, Observer, StorageError, Write};
+
+const ENTRIES: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("entries");
+const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
+const INDEX: &str = "index";
+const FORMAT: &str = "format";
+
+/// Layout of the two tables.
+pub(super) const FORMAT_VERSION: u64 = 1;
+
+/// Keys, values and expectations of one transaction together, in bytes.
+pub const MAX_TRANSACTION_BYTES: usize = 8 * 1024 * 1024;
+
+/// What came of each transaction of a batch: its index, or [`CommitError::Conflict`].
+pub(super) type Outcomes = Vec<Result<CommitIndex, CommitError>>;
+
+/// See the module.
+pub(super) struct Table {
+    database: Database,
+    published: ArcSwap<View>,
+    observers: Mutex<Vec<Arc<dyn Observer>>>,
+}
+
+/// Whether a transaction is within its bounds.
+///
+/// # Errors
+/// [`CommitError::TooLarge`].
+pub(super) fn check_bounds(changes: &Changes) -> Result<(), CommitError> {
+    let keys = changes.expect.iter().map(|e| e.key.len()).chain(changes.writes.iter().map(|w| w.key().len()));
+    if let Some(got) = keys.max().filter(|longest| *longest > MAX_KEY_BYTES) {
+        return Err(CommitError::TooLarge { what: "a key", got, max: MAX_KEY_BYTES });
+    }
+    let got = size(changes);
+    if got > MAX_TRANSACTION_BYTES {
+        return Err(CommitError::TooLarge { what: "a transaction", got, max: MAX_TRANSACTION_BYTES });
+    }
+    Ok(())
+}
+
+/// Bytes a transaction carries.
+pub(super) fn size(changes: &Changes) -> usize {
+    let expected: usize = changes.expect.iter().map(|e| e.key.len()).sum();
+    let written: usize = changes
+        .writes
+        .iter()
+        .map(|write| match write {
+            Write::Put { key, value } => key.len() + value.len(),
+            Write::Delete { key } => key.len(),
+        })
+        .sum();
+    expected + written
+}
+
+// === impl Table ===
+
+impl Table {
+    /// Makes the tables where the database is new and publishes what it holds.
+    ///
+    /// # Errors
+    /// The database cannot be read. `Err(Ok(format))`: it has a format this code does not know.
+    pub(super) fn new(database: Database) -> Result<Self, Result<u64, StorageError>> {
+        let format = prepare(&database).map_err(|e| Err(general(e)))?;
+        if format != FORMAT_VERSION {
+            return Err(Ok(format));
+        }
+        let view = read_view(&database).map_err(Err)?;
+        Ok(Self { database, published: ArcSwap::from_pointee(view), observers: Mutex::default() })
+    }
+
+    pub(super) fn view(&self) -> Arc<View> {
+        self.published.load_full()
+    }
+
+    pub(super) fn observe(&self, observer: Arc<dyn Observer>) {
+        self.observers.lock().push(observer);
+    }
+
+    /// Runs a batch as one step, publishes it and tells the observers.
+    ///
+    /// # Errors
+    /// Nothing of the batch happened.
+    pub(super) fn apply(&self, batch: &[Changes], durability: Durability) -> Result<Outcomes, CommitError> {
+        let mut index = super::Snapshot::index(&**self.published.load());
+        let first = index;
+        let mut write = || -> Result<Outcomes, redb::Error> {
+            let transaction = begin(&self.database, durability)?;
+            let outcomes = {
+                let mut entries = transaction.open_table(ENTRIES)?;
+                batch
+                    .iter()
+                    .map(|changes| run(&mut entries, changes, &mut index))
+                    .collect::<Result<_, Redb>>()?
+            };
+            note(&transaction, index)?;
+            transaction.commit()?;
+            Ok(outcomes)
+        };
+        let outcomes = write().map_err(commit_failed)?;
+        self.publish()?;
+        if index > first {
+            self.tell(batch, &outcomes);
+        }
+        Ok(outcomes)
+    }
+
+    fn publish(&self) -> Result<(), StorageError> {
+        self.published.store(Arc::new(read_view(&self.database)?));
+        Ok(())
+    }
+
+    fn tell(&self, batch: &[Changes], outcomes: &Outcomes) {
+        let observers = self.observers.lock();
+        if observers.is_empty() {
+            return;
+        }
+        for (changes, outcome) in batch.iter().zip(outcomes) {
+            let Ok(index) = outcome else { continue };
+            let keys: Vec<String> = changes.writes.iter().map(|write| write.key().to_owned()).collect();
+            observers.iter().for_each(|observer| observer.changed(*index, Some(&keys)));
+        }
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Table({:?})", self.published.load())
+    }
+}
+
+/// One transaction on top of those before it. What does not hold is found before anything is written.
+fn run(
+    entries: &mut Rows<'_, &'static str, &'static [u8]>,
+    changes: &Changes,
+    index: &mut CommitIndex,
+) -> Result<Result<CommitIndex, CommitError>, Redb> {
+    for expectation in &changes.expect {
+        if version_of(entries, &expectation.key)? != expectation.version {
+            return Ok(Err(CommitError::Conflict));
+        }
+    }
+    *index += 1;
+    for write in &changes.writes {
+        match write {
+            Write::Put { key, value } => put(entries, key, *index, value)?,
+            Write::Delete { key } => drop(entries.remove(key.as_str())?),
+        }
+    }
+    Ok(Ok(*index))
+}
+
+fn version_of(
+    entries: &Rows<'_, &'static str, &'static [u8]>,
+    key: &str,
+) -> Result<Option<CommitIndex>, Redb> {
+    let Some(guard) = entries.get(key)? else { return Ok(None) };
+    split(guard.value()).map(|(version, _)| Some(version)).map_err(|error| Redb::Corrupted(error.to_string()))
+}
+
+fn put(
+    entries: &mut Rows<'_, &'static str, &'static [u8]>,
+    key: &str,
+    version: CommitIndex,
+    value: &[u8],
+) -> Result<(), Redb> {
+    let mut stored = Vec::with_capacity(super::view::VERSION_BYTES + value.len());
+    stored.extend_from_slice(&version.to_le_bytes());
+    stored.extend_from_slice(value);
+    entries.insert(key, stored.as_slice()).map(drop)
+}
+
+fn begin(database: &Database, durability: Durability) -> Result<redb::WriteTransaction, redb::Error> {
+    let mut transaction = database.begin_write()?;
+    // Two phases: an open after a crash never has to fall back to the commit before, which would lose this one.
+    transaction.set_two_phase_commit(matches!(durability, Durability::Immediate));
+    transaction.set_durability(durability).map_err(|error| Redb::Corrupted(error.to_string()))?;
+    Ok(transaction)
+}
+
+fn note(transaction: &redb::WriteTransaction, index: CommitIndex) -> Result<(), redb::Error> {
+    let mut meta = transaction.open_table(META)?;
+    meta.insert(INDEX, index.to_le_bytes().as_slice())?;
+    Ok(())
+}
+
+/// The format of the database, after giving a new one ours.
+fn prepare(database: &Database) -> Result<u64, redb::Error> {
+    let transaction = begin(database, Durability::Immediate)?;
+    let found = {
+        let mut meta = transaction.open_table(META)?;
+        let found = meta.get(FORMAT)?.map(|guard| number(guard.value())).transpose()?;
+        if found.is_none() {
+            meta.insert(FORMAT, FORMAT_VERSION.to_le_bytes().as_slice())?;
+            meta.insert(INDEX, 0_u64.to_le_bytes().as_slice())?;
+        }
+        transaction.open_table(ENTRIES)?;
+        found
+    };
+    match found {
+        Some(format) => transaction.abort().map(|()| format).map_err(Into::into),
+        None => transaction.commit().map(|()| FORMAT_VERSION).map_err(Into::into),
+    }
+}
+
+fn number(bytes: &[u8]) -> Result<u64, Redb> {
+    let fixed = <[u8; 8]>::try_from(bytes);
+    fixed
+        .map(u64::from_le_bytes)
+        .map_err(|_| Redb::Corrupted("a number of the header has no 8 bytes".to_owned()))
+}
+
+fn read_view(database: &Database) -> Result<View, StorageError> {
+    let read = || -> Result<View, redb::Error> {
+        let transaction = database.begin_read()?;
+        let index = match transaction.open_table(META)?.get(INDEX)? {
+            Some(guard) => number(guard.value())?,
+            None => return Err(Redb::Corrupted("the store has no index".to_owned()).into()),
+        };
+        Ok(View::new(index, transaction.open_table(ENTRIES)?))
+    };
+    read().map_err(general)
+}
+
+fn general(error: redb::Error) -> StorageError {
+    match error {
+        redb::Error::Io(io) => StorageError::Io(io.to_string()),
+        redb::Error::PreviousIo | redb::Error::DatabaseClosed => StorageError::Io(error.to_string()),
+        other => StorageError::Damaged(other.to_string()),
+    }
+}
+
+fn commit_failed(error: redb::Error) -> CommitError {
+    match error {
+        redb::Error::Io(io) if is_full(&io) => CommitError::Full,
+        other => general(other).into(),
+    }
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    [StorageFull, QuotaExceeded, FileTooLarge].contains(&error.kind())
+}

@@ -1,0 +1,110 @@
+//! A held read transaction of the table: what a request reads from.
+
+use std::fmt;
+use std::ops::Bound;
+
+use bytes::Bytes;
+use redb::{ReadOnlyTable, StorageError as Redb};
+
+use super::{CommitIndex, Snapshot, StorageError, Stored};
+
+/// Bytes of the version in front of every value, little endian.
+pub(super) const VERSION_BYTES: usize = 8;
+
+/// One published state of a table.
+pub(super) struct View {
+    index: CommitIndex,
+    entries: ReadOnlyTable<&'static str, &'static [u8]>,
+}
+
+// === impl View ===
+
+impl View {
+    pub(super) fn new(index: CommitIndex, entries: ReadOnlyTable<&'static str, &'static [u8]>) -> Self {
+        Self { index, entries }
+    }
+
+    /// The first key at or after `from` that starts with `prefix`.
+    fn first(&self, prefix: &str, from: Bound<&str>) -> Result<Option<String>, StorageError> {
+        let mut range = self.entries.range::<&str>((from, Bound::Unbounded)).map_err(|e| failed(&e))?;
+        let Some(found) = range.next().transpose().map_err(|e| failed(&e))? else { return Ok(None) };
+        let key = found.0.value();
+        Ok(key.starts_with(prefix).then(|| key.to_owned()))
+    }
+}
+
+impl Snapshot for View {
+    fn index(&self) -> CommitIndex {
+        self.index
+    }
+
+    fn get(&self, key: &str) -> Result<Option<Stored>, StorageError> {
+        let Some(guard) = self.entries.get(key).map_err(|e| failed(&e))? else { return Ok(None) };
+        let (version, value) = split(guard.value())?;
+        Ok(Some(Stored { version, value: Bytes::copy_from_slice(value) }))
+    }
+
+    fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<String>, StorageError> {
+        let mut children: Vec<String> = Vec::new();
+        let mut last = after.to_owned();
+        while children.len() < limit {
+            let mark = past(prefix, &last);
+            let Some(key) = self.first(prefix, mark.as_ref().map(String::as_str))? else { break };
+            let Some(child) = child_of(&key, prefix) else { break };
+            child.clone_into(&mut last);
+            children.push(last.clone());
+        }
+        Ok(children)
+    }
+
+    fn keys(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<String>, StorageError> {
+        let from = if after < prefix { Bound::Included(prefix) } else { Bound::Excluded(after) };
+        let range = self.entries.range::<&str>((from, Bound::Unbounded)).map_err(|e| failed(&e))?;
+        let mut keys = Vec::new();
+        for entry in range.take(limit) {
+            let (key, _) = entry.map_err(|e| failed(&e))?;
+            if !key.value().starts_with(prefix) {
+                break;
+            }
+            keys.push(key.value().to_owned());
+        }
+        Ok(keys)
+    }
+}
+
+impl fmt::Debug for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "View(index {})", self.index)
+    }
+}
+
+/// Where to look for the child after `last`: behind everything inside a folder, without reading it.
+fn past(prefix: &str, last: &str) -> Bound<String> {
+    match last.strip_suffix('/') {
+        Some(folder) => Bound::Included(format!("{prefix}{folder}0")), // '0' follows '/'
+        None => Bound::Excluded(format!("{prefix}{last}")),
+    }
+}
+
+/// The next segment of `key` below `prefix`, with its `/` where more may follow.
+fn child_of<'a>(key: &'a str, prefix: &str) -> Option<&'a str> {
+    let rest = key.strip_prefix(prefix)?;
+    rest.split_inclusive('/').next()
+}
+
+/// A stored value is its version and its bytes.
+pub(super) fn split(stored: &[u8]) -> Result<(CommitIndex, &[u8]), StorageError> {
+    match stored.split_first_chunk::<VERSION_BYTES>() {
+        Some((version, value)) => Ok((CommitIndex::from_le_bytes(*version), value)),
+        None => Err(StorageError::Damaged("a value has no version".to_owned())),
+    }
+}
+
+/// Damage and failure to read are not the same to an operator.
+pub(super) fn failed(error: &Redb) -> StorageError {
+    match error {
+        Redb::Io(io) => StorageError::Io(io.to_string()),
+        Redb::PreviousIo | Redb::DatabaseClosed => StorageError::Io(error.to_string()),
+        other => StorageError::Damaged(other.to_string()),
+    }
+}
