@@ -1,0 +1,96 @@
+//! Stores that are killed while they write: what was acknowledged is there, nothing is there by half.
+//!
+//! The writer is this same test program, started again with a path in its environment; it prints the number of every
+//! acknowledged transaction. `UNDERSTUDY_KILLS` sets how often it is killed (20).
+
+#![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use understudy::storage::{Changes, Storage, Write, file};
+
+const PLACE: &str = "UNDERSTUDY_TEST_STORE";
+const KILLS: &str = "UNDERSTUDY_KILLS";
+const WRITERS: usize = 8;
+
+/// Both halves of a transaction hold the same text.
+fn pair(n: u64) -> Changes {
+    let value = Bytes::from(format!("{n}:{}", "x".repeat(300)));
+    let put = |half: &str| Write::Put { key: format!("{half}/{n:08}"), value: value.clone() };
+    Changes { expect: Vec::new(), writes: vec![put("left"), put("right")] }
+}
+
+async fn write_for_ever(store: Arc<dyn Storage>, next: Arc<AtomicU64>) {
+    loop {
+        let n = next.fetch_add(1, Ordering::Relaxed);
+        store.commit(pair(n)).await.unwrap();
+        writeln!(std::io::stdout(), "ack {n}").unwrap();
+    }
+}
+
+/// Only the child gets beyond the first line.
+#[test]
+fn the_writer_that_is_killed() {
+    let Some(place) = std::env::var_os(PLACE) else { return };
+    let store = file::open(Path::new(&place)).unwrap();
+    let next = Arc::new(AtomicU64::new(store.snapshot().index()));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let writers = (0..WRITERS).map(|_| write_for_ever(Arc::clone(&store), Arc::clone(&next)));
+        futures_util::future::join_all(writers).await;
+    });
+}
+
+fn start(place: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "the_writer_that_is_killed", "--nocapture"])
+        .env(PLACE, place)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Lets it acknowledge some, kills it, and gives back everything it had said.
+fn run_and_kill(place: &Path, enough: usize) -> Vec<u64> {
+    let mut child = start(place);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let number = |line: String| line.strip_prefix("ack ").and_then(|n| n.parse().ok());
+    let mut acknowledged: Vec<u64> = lines.by_ref().filter_map(number).take(enough).collect();
+    child.kill().unwrap();
+    acknowledged.extend(lines.filter_map(number));
+    child.wait().unwrap();
+    assert!(acknowledged.len() >= enough, "the writer stopped by itself");
+    acknowledged
+}
+
+fn verify(place: &Path, acknowledged: &BTreeSet<u64>) {
+    let store = file::open(place).unwrap();
+    let view = store.snapshot();
+    let half = |name: &str| {
+        let keys = view.keys(name, "", usize::MAX).unwrap();
+        keys.iter().map(|key| view.get(key).unwrap().unwrap()).collect::<Vec<_>>()
+    };
+    assert!(half("left/") == half("right/"), "a transaction is there by half");
+    for n in acknowledged {
+        assert!(view.get(&format!("left/{n:08}")).unwrap().is_some(), "acknowledged {n} is lost");
+    }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_when_killed() {
+    let kills = std::env::var_os(KILLS).map_or(20, |n| n.to_str().unwrap().parse().unwrap());
+    let scratch = tempfile::tempdir().unwrap();
+    let mut acknowledged = BTreeSet::new();
+    for kill in 0..kills {
+        acknowledged.extend(run_and_kill(scratch.path(), 1 + kill * 7 % 60));
+        verify(scratch.path(), &acknowledged);
+    }
+    println!("{kills} kills, {} acknowledged transactions, all there", acknowledged.len());
+}
