@@ -50,6 +50,7 @@ pub(super) fn database(file: &Path) -> Result<Database, OpenError> {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "an error of redb that is not named here is damage")]
 fn why(path: &Path, error: DatabaseError) -> OpenError {
     let path = path.to_owned();
     match error {

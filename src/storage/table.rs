@@ -236,6 +236,7 @@ fn read_view(database: &Database) -> Result<View, StorageError> {
     read().map_err(general)
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "an error of redb that is not named here is damage")]
 fn general(error: redb::Error) -> StorageError {
     match error {
         redb::Error::Io(io) => StorageError::Io(io.to_string()),
@@ -244,6 +245,7 @@ fn general(error: redb::Error) -> StorageError {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "an error of redb that is not named here is damage")]
 fn commit_failed(error: redb::Error) -> CommitError {
     match error {
         redb::Error::Io(io) if is_full(&io) => CommitError::Full,

@@ -101,6 +101,7 @@ pub(super) fn split(stored: &[u8]) -> Result<(CommitIndex, &[u8]), StorageError>
 }
 
 /// Damage and failure to read are not the same to an operator.
+#[expect(clippy::wildcard_enum_match_arm, reason = "an error of redb that is not named here is damage")]
 pub(super) fn failed(error: &Redb) -> StorageError {
     match error {
         Redb::Io(io) => StorageError::Io(io.to_string()),
