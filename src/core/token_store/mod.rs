@@ -15,6 +15,8 @@ mod renew;
 mod revoke;
 pub mod role;
 mod secrets;
+#[cfg(test)]
+mod tests;
 pub mod ttl;
 
 use std::fmt;
