@@ -253,6 +253,16 @@ operator raft remove-peer
 operator raft snapshot save
 operator raft snapshot restore
 operator raft snapshot restore nofile
+operator generate-root -status
+operator generate-root -status -format=json
+operator generate-root -init -otp=wHmx6kIcs4EQ4td30Vq4E5MAl7
+operator generate-root -init -otp=wHmx6kIcs4EQ4td30Vq4E5MAl7
+operator generate-root -status
+operator generate-root -decode=AAAA -otp=wHmx6kIcs4EQ4td30Vq4E5MAl7
+operator generate-root -cancel
+operator rotate
+operator rekey -status
+operator rekey -init
 print token
 """.strip().splitlines()
 

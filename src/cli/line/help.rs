@@ -32,7 +32,7 @@ fn about_group(path: &str) -> &'static str {
         "operator" => "Initialise, unseal, seal, keys, raft, snapshots",
         "operator raft" => "Peers and snapshots of the raft storage",
         "operator raft snapshot" => "Save and restore snapshots",
-        "policy" => "Policies: read, write, list, delete, fmt",
+        "policy" => "Policies: read, write, list, delete",
         "print" => "What this command line would use",
         "secrets" => "Secrets engines: enable, disable, list, tune, move",
         "token" => "Tokens: create, lookup, renew, revoke, capabilities",

@@ -162,11 +162,14 @@ impl Given {
     }
 }
 
+/// `operator raft snapshot save`
+const MOST_WORDS: usize = 4;
+
 /// Finds the verb and reads its flags.
 #[must_use]
 pub fn parse<R>(verbs: &'static [Verb<R>], words: &[String]) -> Parsed<R> {
     let leading = words.iter().take_while(|word| !word.starts_with('-')).count();
-    let found = (1..=leading.min(3)).rev().find_map(|count| {
+    let found = (1..=leading.min(MOST_WORDS)).rev().find_map(|count| {
         let path = words.get(..count)?.join(" ");
         verbs.iter().find(|verb| verb.path == path).map(|verb| (verb, count))
     });
@@ -178,7 +181,7 @@ pub fn parse<R>(verbs: &'static [Verb<R>], words: &[String]) -> Parsed<R> {
 
 fn group<R>(verbs: &'static [Verb<R>], words: &[String], leading: usize) -> Parsed<R> {
     let is_group = |path: &str| verbs.iter().any(|verb| verb.path.starts_with(&format!("{path} ")));
-    let path = (0..=leading.min(3))
+    let path = (0..=leading.min(MOST_WORDS))
         .rev()
         .filter_map(|count| words.get(..count).map(|words| words.join(" ")))
         .find(|path| path.is_empty() || is_group(path))

@@ -4,7 +4,7 @@ use super::super::client::request::Call;
 use super::super::line::Kind;
 use super::super::output::tree::Tree;
 use super::super::output::{Format, go, table};
-use super::super::session::{Failure, OK, Outcome, Session, clean, failed, mount};
+use super::super::session::{Failure, OK, Outcome, REFUSED, Session, clean, failed, mount};
 use super::{Arity, Flag, Prints, Run, Verb, flag, verb};
 
 const ENABLE: &[Flag] = &[
@@ -47,7 +47,8 @@ fn list(s: &mut Session<'_>) -> Outcome {
     let answer = s.json(&Call::get("sys/audit"), "Error listing audits")?;
     let devices = answer.get("data").filter(|data| !data.is_null()).cloned().unwrap_or(Tree::Map(Vec::new()));
     if s.format == Format::Table && devices.entries().is_empty() {
-        return Err(Failure::refused("No audit devices are enabled."));
+        s.say("No audit devices are enabled.")?;
+        return Ok(REFUSED);
     }
     let detailed = s.given.on("detailed");
     s.show(&devices, |devices| {

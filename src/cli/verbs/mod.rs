@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod basic;
+pub mod generate_root;
 pub mod kv;
 pub mod kv_metadata;
 pub mod login;
@@ -22,9 +23,10 @@ pub type Run = fn(&mut Session<'_>) -> Outcome;
 #[must_use]
 pub fn all() -> &'static [Verb<Run>] {
     static ALL: std::sync::LazyLock<Vec<Verb<Run>>> = std::sync::LazyLock::new(|| {
-        let families: [fn() -> Vec<Verb<Run>>; 11] = [
+        let families: [fn() -> Vec<Verb<Run>>; 12] = [
             audit::verbs,
             basic::verbs,
+            generate_root::verbs,
             kv::verbs,
             kv_metadata::verbs,
             login::verbs,

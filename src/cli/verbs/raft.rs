@@ -75,9 +75,12 @@ fn only_arg(s: &Session<'_>) -> Result<String, Failure> {
 
 fn list_peers(s: &mut Session<'_>) -> Outcome {
     let call = Call::get("sys/storage/raft/configuration");
-    let answer = s.find(&call, "Error reading the raft cluster configuration")?;
     let none = || Failure::refused("No raft cluster configuration found");
-    let answer = answer.ok_or_else(none)?;
+    // Any 404 means that: other storages do not have the endpoint.
+    let answer = s.client.json(&call).map_err(|error| match error.status() {
+        Some(404) => none(),
+        _ => failed("Error reading the raft cluster configuration")(error),
+    })?;
     let servers = answer.at(&["data", "config", "servers"]).cloned().ok_or_else(none)?;
     if s.format != super::super::output::Format::Table {
         return s.secret(&answer);
