@@ -12,6 +12,7 @@ mod mask;
 mod replay;
 mod scenario;
 mod server;
+mod session;
 mod wire;
 
 /// One test for each family and server.
@@ -29,8 +30,24 @@ macro_rules! families {
 }
 
 families!(
-    approle, cubbyhole, health, identity, kv1, kv2, leases, mounts, policies, requests, seal, system, tokens,
-    totp, transit, userpass, wrapping,
+    approle,
+    bao_session,
+    cubbyhole,
+    health,
+    identity,
+    kv1,
+    kv2,
+    leases,
+    mounts,
+    policies,
+    requests,
+    seal,
+    system,
+    tokens,
+    totp,
+    transit,
+    userpass,
+    wrapping,
 );
 
 #[test]
@@ -40,6 +57,7 @@ fn every_scenario_has_a_test() {
         .unwrap()
         .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
         .collect();
+    files.push(replay::SESSION.to_owned());
     let mut listed: Vec<&str> = FAMILIES.to_vec();
     files.sort();
     listed.sort_unstable();

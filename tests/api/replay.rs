@@ -13,6 +13,9 @@ use crate::scenario::{Line, Saved, Scenario, Step, folder};
 use crate::server::{Make, Server};
 use crate::wire::{self, Got};
 
+/// The family whose steps are lines for the command line.
+pub(crate) const SESSION: &str = "bao_session";
+
 /// Records when asked to; otherwise the real server must answer as recorded: the masks hide all that varies.
 pub(crate) fn against_openbao(family: &str) {
     let answers = run(family, Make::OpenBao);
@@ -80,6 +83,9 @@ fn differences(theirs: &[Answer], ours: &[Answer]) -> Vec<Difference> {
 }
 
 fn run(family: &str, make: Make) -> Vec<Answer> {
+    if family == SESSION {
+        return crate::session::run(make);
+    }
     let scenario = Scenario::load(family);
     let server = Server::start(make, scenario.kind);
     let mut saved = Saved::from([("root".to_owned(), "root".to_owned())]);
