@@ -53,11 +53,12 @@ fn status(s: &mut Session<'_>) -> Outcome {
 
 /// The seal's fields with those of the leader behind them.
 pub(super) fn with_leader(s: &Session<'_>, seal: Tree) -> Result<Tree, Failure> {
-    let leader = if seal.truth_at("sealed") {
-        // A sealed node may have no answer; what is known without it is enough.
-        s.client.json(&Call::get("sys/leader")).unwrap_or(Tree::Null)
-    } else {
-        s.json(&Call::get("sys/leader"), "Error checking leader status")?
+    let leader = match s.client.json(&Call::get("sys/leader")) {
+        // A sealed node that has a leader to ask for refuses to; one without says that there is none.
+        Err(error) if error.to_string().contains("Vault is sealed") => {
+            Tree::map([("ha_enabled", true.into())])
+        }
+        other => other.map_err(failed("Error checking leader status"))?,
     };
     Ok(envelope(&seal, &leader))
 }
