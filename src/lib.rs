@@ -58,6 +58,8 @@ pub mod secret;
 pub mod shutdown;
 pub mod telemetry;
 
+pub mod hcl;
+
 pub mod api;
 pub mod config;
 
@@ -65,13 +67,18 @@ pub mod net;
 
 pub mod proxy;
 
+pub mod raft;
+
 pub mod storage;
 
 pub mod barrier;
 
+pub mod seal;
+
 pub mod logical;
 
 pub mod auth;
+pub mod engine;
 
 pub mod core;
 

@@ -23,11 +23,12 @@ pub(crate) fn run(make: Make) -> Vec<Answer> {
 
 fn step(line: &str, server: &Server, scratch: &tempfile::TempDir, saved: &Saved) -> Answer {
     let client = program(Make::OpenBao);
-    let path = std::env::var("PATH").unwrap_or_default();
+    // The official client first; the rest of the path is the test's own.
+    let line_with_client = format!("PATH=\"$CLIENT:$PATH\"\n{line}");
     let output = Command::new("bash")
-        .args(["-c", line])
+        .args(["-c", &line_with_client])
         .current_dir(scratch.path())
-        .env("PATH", format!("{}:{path}", client.parent().unwrap().display()))
+        .env("CLIENT", client.parent().unwrap())
         .env("HOME", scratch.path())
         .env("BAO_ADDR", format!("http://{}", server.address))
         .env("BAO_TOKEN", "root")

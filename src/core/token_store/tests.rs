@@ -264,7 +264,7 @@ fn leases_of_a_revoked_token_are_due_and_survive_a_restart() {
     assert_eq!((world.expiration.waiting(), world.expiration.due(NOW, 10).len()), (2, 0));
     world.run(|tokens, tx| tokens.revoke_tree(tx, &made.key, NOW)).unwrap();
     world.expiration.refresh(|| world.begin()).unwrap();
-    assert_eq!(world.expiration.due(NOW, 10), [id.clone()]);
+    assert_eq!(world.expiration.due(NOW, 10), std::slice::from_ref(&id));
     let revoked = world.run(|tokens, tx| expiration::revoke(tx, tokens, &id, true, NOW)).unwrap();
     assert_eq!(revoked.unwrap().lease.path, "db/creds/r");
     assert_eq!(world.left(), Vec::<&String>::new());

@@ -1,0 +1,76 @@
+//! Changed keys → the one cache that owns them. The storage calls it in commit order, after a change is visible and
+//! before its writer is answered; so a node never answers from a cache older than what it has acknowledged.
+
+use std::sync::{Arc, Weak};
+
+use super::expiration::Expiration;
+use super::mount::Table;
+use super::mounts::Mounts;
+use super::token_store::TokenStore;
+use crate::barrier::{Barrier, Mode};
+use crate::storage::{CommitIndex, Observer};
+
+/// See the module.
+#[derive(Debug)]
+pub struct Invalidation {
+    /// Weak: the storage behind it holds this observer.
+    barrier: Weak<Barrier>,
+    mounts: Arc<Mounts>,
+    tokens: Arc<TokenStore>,
+    expiration: Arc<Expiration>,
+}
+
+// === impl Invalidation ===
+
+impl Invalidation {
+    #[must_use]
+    pub fn new(
+        barrier: &Arc<Barrier>,
+        mounts: Arc<Mounts>,
+        tokens: Arc<TokenStore>,
+        expiration: Arc<Expiration>,
+    ) -> Self {
+        Self { barrier: Arc::downgrade(barrier), mounts, tokens, expiration }
+    }
+
+    fn key_changed(&self, index: CommitIndex, key: &str) {
+        self.tokens.changed(index, Some(key));
+        self.expiration.changed(index, Some(key));
+        if let Some((uuid, rest)) = mount_key(key)
+            && let Some(mounted) = self.mounts.router().by_uuid(uuid)
+        {
+            mounted.backend.changed(Some(rest));
+        }
+    }
+
+    /// A node that is sealed has no mounts to rebuild; unsealing does it.
+    fn reload_mounts(&self) {
+        let Some(barrier) = self.barrier.upgrade() else { return };
+        let Ok(mut tx) = barrier.begin(Mode::ReadOnly) else { return };
+        if let Err(error) = self.mounts.reload(&mut tx) {
+            tracing::error!(%error, "the mounts could not be read again; the old ones stay");
+        }
+    }
+}
+
+impl Observer for Invalidation {
+    fn changed(&self, index: CommitIndex, keys: Option<&[String]>) {
+        let Some(keys) = keys else {
+            self.tokens.changed(index, None);
+            self.expiration.changed(index, None);
+            self.reload_mounts();
+            self.mounts.router().mounts().for_each(|mounted| mounted.backend.changed(None));
+            return;
+        };
+        keys.iter().for_each(|key| self.key_changed(index, key));
+        if keys.iter().any(|key| key == Table::Secret.key() || key == Table::Auth.key()) {
+            self.reload_mounts();
+        }
+    }
+}
+
+/// `logical/<uuid>/rest` and `auth/<uuid>/rest`.
+fn mount_key(key: &str) -> Option<(&str, &str)> {
+    let inside = key.strip_prefix("logical/").or_else(|| key.strip_prefix("auth/"))?;
+    inside.split_once('/')
+}

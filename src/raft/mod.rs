@@ -1,0 +1,1 @@
+//! Agreement on a log of bytes: the consensus library, its log on disk and its state machine, behind one handle.
