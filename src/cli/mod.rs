@@ -9,6 +9,7 @@ pub mod openbao;
 pub mod output;
 pub mod probe;
 pub mod proxy;
+pub mod server;
 pub mod session;
 pub mod token_file;
 mod vault;
@@ -37,6 +38,8 @@ enum Command {
     Dev(dev::DevArgs),
     /// Run the proxy.
     Proxy(proxy::ProxyArgs),
+    /// Run a node.
+    Server(server::ServerArgs),
     /// Check a configuration file; exit 0 ok, 1 errors, 2 warnings with --strict.
     Check(check::CheckArgs),
     /// Say where a request would go, and why.
@@ -61,6 +64,7 @@ pub fn run() -> ExitCode {
     match arguments.command {
         Command::Dev(args) => dev::run(&args, proxy::serve),
         Command::Proxy(args) => proxy::run(&args, std::env::var_os("NOTIFY_SOCKET")),
+        Command::Server(args) => server::run(&args),
         Command::Check(args) => check::run(&args, Some(probe::probe)),
         Command::Explain(args) => explain::run(&args),
     }

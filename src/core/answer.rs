@@ -8,7 +8,7 @@
 use bytes::Bytes;
 use serde_json::json;
 
-use crate::logical::{Body, Fault, Operation, Response, envelope};
+use crate::logical::{Body, Fault, Operation, Response, Stream, envelope};
 use crate::storage::CommitIndex;
 
 /// What goes back over HTTP.
@@ -19,6 +19,8 @@ pub struct Answered {
     pub body: Bytes,
     /// What a client that has seen this answer has seen of the store; `None` for answers that read nothing of it.
     pub index: Option<CommitIndex>,
+    /// Instead of `body`: bytes that come while the answer is written.
+    pub stream: Option<Stream>,
 }
 
 /// The media type of almost everything.
@@ -29,7 +31,7 @@ pub const JSON: &str = "application/json";
 impl Answered {
     #[must_use]
     pub fn new(status: u16, body: Bytes) -> Self {
-        Self { status, content_type: JSON, body, index: None }
+        Self { status, content_type: JSON, body, index: None, stream: None }
     }
 
     #[must_use]
@@ -75,7 +77,12 @@ fn success(operation: Operation, request_id: &str, response: &Response) -> Answe
             content_type: raw.content_type,
             body: raw.body.clone(),
             index: None,
+            stream: None,
         };
+    }
+    if let Body::Stream(streamed) = &response.body {
+        let (content_type, stream) = (streamed.content_type, Some(streamed.stream.clone()));
+        return Answered { content_type, stream, ..Answered::new(200, Bytes::new()) };
     }
     let says_nothing = matches!(response.body, Body::None)
         && response.granted.is_none()

@@ -7,7 +7,7 @@ use super::expiration::Expiration;
 use super::mount::Table;
 use super::mounts::Mounts;
 use super::token_store::TokenStore;
-use crate::barrier::{Barrier, Mode};
+use crate::barrier::{Barrier, Mode, StoreError, Transaction};
 use crate::storage::{CommitIndex, Observer};
 
 /// See the module.
@@ -47,7 +47,7 @@ impl Invalidation {
     fn reload_mounts(&self) {
         let Some(barrier) = self.barrier.upgrade() else { return };
         let Ok(mut tx) = barrier.begin(Mode::ReadOnly) else { return };
-        if let Err(error) = self.mounts.reload(&mut tx) {
+        if let Err(error) = reload_mounts(&self.mounts, &self.tokens, &mut tx) {
             tracing::error!(%error, "the mounts could not be read again; the old ones stay");
         }
     }
@@ -67,6 +67,18 @@ impl Observer for Invalidation {
             self.reload_mounts();
         }
     }
+}
+
+/// Rebuilds the router, and tells the tokens where their cubbyholes are.
+///
+/// # Errors
+/// The tables cannot be read; the old router stays.
+pub fn reload_mounts(mounts: &Mounts, tokens: &TokenStore, tx: &mut Transaction) -> Result<(), StoreError> {
+    mounts.reload(tx)?;
+    if let Some(cubbyhole) = mounts.router().mounts().find(|mounted| mounted.entry.kind == "cubbyhole") {
+        tokens.set_cubbyholes(&cubbyhole.storage);
+    }
+    Ok(())
 }
 
 /// `logical/<uuid>/rest` and `auth/<uuid>/rest`.

@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod audit;
+pub mod cluster;
 pub mod expiration;
 pub mod incoming;
 pub mod invalidation;

@@ -9,7 +9,7 @@ use super::response::{Body, Response};
 /// The envelope of `response`; a wrapped one shows nothing but its `wrap_info`, not even the request's id.
 ///
 /// # Errors
-/// The body is not JSON: a backend's [`Body::Encoded`] was none, or it is [`Body::Raw`].
+/// The body is not JSON: a backend's [`Body::Encoded`] was none.
 pub fn write(request_id: &str, response: &Response) -> Result<Zeroizing<Vec<u8>>, serde_json::Error> {
     let mut bytes = Vec::with_capacity(256 + body_len(&response.body));
     let mut serializer = serde_json::Serializer::new(&mut bytes);
@@ -39,7 +39,7 @@ pub fn write(request_id: &str, response: &Response) -> Result<Zeroizing<Vec<u8>>
 fn body_len(body: &Body) -> usize {
     match body {
         Body::Encoded(bytes) => bytes.len(),
-        Body::None | Body::Map(_) | Body::Raw(_) => 0,
+        Body::None | Body::Map(_) | Body::Raw(_) | Body::Stream(_) => 0,
     }
 }
 
@@ -48,7 +48,7 @@ fn write_body<M: SerializeMap<Error = serde_json::Error>>(
     body: &Body,
 ) -> Result<(), serde_json::Error> {
     match body {
-        Body::None | Body::Raw(_) => map.serialize_entry("data", &()),
+        Body::None | Body::Raw(_) | Body::Stream(_) => map.serialize_entry("data", &()),
         Body::Map(data) => map.serialize_entry("data", data),
         Body::Encoded(bytes) => map.serialize_entry("data", serde_json::from_slice::<&RawValue>(bytes)?),
     }

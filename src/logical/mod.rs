@@ -14,15 +14,18 @@ mod path;
 mod request;
 mod response;
 mod route;
+mod stream;
 
 use std::fmt;
 
 pub use path::{Captures, Pattern};
 pub use request::{Caller, Client, MountInfo, Operation, Request};
 pub use response::{
-    Alias, Auth, Body, Fault, Granted, LeaseRequest, Raw, Response, TokenKind, WrapInfo, WrapRequest,
+    Alias, Auth, Body, Fault, Granted, LeaseRequest, Raw, Response, Streamed, TokenKind, WrapInfo,
+    WrapRequest,
 };
 pub use route::{Access, Cost, Effect, Endpoint, Exists, Field, FieldKind, Method, Route, Routes};
+pub use stream::{Chunk, Stream};
 
 use crate::barrier::View;
 use time::OffsetDateTime;

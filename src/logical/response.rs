@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use super::stream::Stream;
 use crate::barrier::StoreError;
 
 /// The `data` of an answer.
@@ -21,6 +22,15 @@ pub enum Body {
     Encoded(Zeroizing<Vec<u8>>),
     /// Not the envelope at all: a snapshot, a certificate, metrics.
     Raw(Raw),
+    /// Not the envelope, and not at hand yet.
+    Stream(Streamed),
+}
+
+/// An answer outside the envelope whose bytes come while it is written.
+#[derive(Debug, Clone)]
+pub struct Streamed {
+    pub content_type: &'static str,
+    pub stream: Stream,
 }
 
 /// An answer outside the envelope.
@@ -282,6 +292,7 @@ impl fmt::Debug for Body {
             Self::Map(map) => write!(f, "Map({} keys)", map.len()),
             Self::Encoded(bytes) => write!(f, "Encoded({} bytes)", bytes.len()),
             Self::Raw(raw) => write!(f, "Raw({}, {} bytes)", raw.status, raw.body.len()),
+            Self::Stream(_) => f.write_str("Stream"),
         }
     }
 }

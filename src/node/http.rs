@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, LOCATION, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, request};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::Incoming as HttpBody;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use super::body::AnswerBody;
 use crate::api::header::{self, WrapTtl};
 use crate::api::operation::{self, Operation};
 use crate::core::answer::Answered;
@@ -258,8 +259,12 @@ fn json_kind(value: &Value) -> &'static str {
 
 /// The HTTP answer. `index` is the already encoded `X-Vault-Index`.
 #[must_use]
-pub fn respond(answered: Answered, index: Option<HeaderValue>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(answered.body));
+pub fn respond(answered: Answered, index: Option<HeaderValue>) -> Response<AnswerBody> {
+    let body = match answered.stream.and_then(|stream| stream.take()) {
+        Some(chunks) => AnswerBody::Stream(chunks),
+        None => AnswerBody::whole(answered.body),
+    };
+    let mut response = Response::new(body);
     *response.status_mut() =
         StatusCode::from_u16(answered.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
@@ -276,8 +281,8 @@ pub fn respond(answered: Answered, index: Option<HeaderValue>) -> Response<Full<
 
 /// Go's answer to an unclean path.
 #[must_use]
-pub fn redirect(to: &str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
+pub fn redirect(to: &str) -> Response<AnswerBody> {
+    let mut response = Response::new(AnswerBody::default());
     *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
     if let Ok(location) = HeaderValue::from_str(to) {
         response.headers_mut().insert(LOCATION, location);

@@ -1,4 +1,159 @@
 //! A node: the core behind HTTP. The only module that names everything.
+//!
+//! ```text
+//!   workers ─> front ─> http (head, body) ─> core::pipeline ─> answer, with its index
+//!                                              background: leases end, backends tick, removed mounts are wiped
+//! ```
 
+pub mod authority;
+pub mod backends;
+mod background;
+pub mod body;
+pub mod front;
 pub mod http;
 pub mod workers;
+
+use std::sync::Arc;
+
+use thiserror::Error;
+use time::OffsetDateTime;
+use tokio::sync::watch;
+use zeroize::Zeroizing;
+
+use crate::barrier::{Barrier, Mode, Sealed, StoreError};
+use crate::core::audit::Broker;
+use crate::core::cluster::Cluster;
+use crate::core::expiration::Expiration;
+use crate::core::invalidation::{self, Invalidation};
+use crate::core::mounts::Mounts;
+use crate::core::pipeline::Core;
+use crate::core::router::LeaseBounds;
+use crate::core::token_store::TokenStore;
+use crate::logical::{Fault, Granted};
+use crate::storage::{CommitError, Storage};
+use crate::system::leases::LeaseEndpoints;
+use crate::system::mounts::MountEndpoints;
+use crate::system::token::TokenBackend;
+use crate::system::wrapping::WrappingEndpoints;
+use crate::system::{Endpoints, System};
+use authority::{NodeAuthority, RootOnly};
+use backends::Backends;
+
+/// What a node is told once.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    pub bounds: LeaseBounds,
+    /// Name of a cluster made here; `None`: made up.
+    pub cluster_name: Option<String>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Node {
+    pub core: Arc<Core>,
+    pub expiration: Arc<Expiration>,
+    pub cluster: Arc<Cluster>,
+    settings: Settings,
+    /// Whether background work may run: the barrier is open and this node is the active one.
+    working: watch::Sender<bool>,
+}
+
+/// Why a node cannot go to work.
+#[derive(Debug, Error)]
+pub enum NodeError {
+    #[error(transparent)]
+    Sealed(#[from] Sealed),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Refused(Fault),
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+// === impl Node ===
+
+impl Node {
+    /// A node over `storage`, its barrier closed.
+    ///
+    /// # Errors
+    /// No thread could be started for its background work.
+    pub fn build(storage: Arc<dyn Storage>, settings: Settings) -> Result<Arc<Self>, NodeError> {
+        let barrier = Arc::new(Barrier::new(storage));
+        let (mounts, tokens) = (Arc::new(Mounts::new(settings.bounds)), Arc::new(TokenStore::new()));
+        let (expiration, cluster) = (Arc::new(Expiration::new()), Arc::new(Cluster::default()));
+        let authority = Arc::new(NodeAuthority::new(Arc::clone(&mounts)));
+        mounts.set_factory(Arc::new(Backends {
+            system: Arc::new(System::new(topics(&mounts, &tokens, &authority))),
+            token: Arc::new(TokenBackend::new(Arc::clone(&tokens), Arc::clone(&authority) as _)),
+        }));
+        let invalidation =
+            Invalidation::new(&barrier, Arc::clone(&mounts), Arc::clone(&tokens), Arc::clone(&expiration));
+        barrier.storage().observe(Arc::new(invalidation));
+        let core = Arc::new(Core {
+            barrier,
+            mounts,
+            tokens,
+            policies: Arc::new(RootOnly),
+            audit: Broker::default(),
+        });
+        let (working, may_work) = watch::channel(false);
+        let node = Arc::new(Self { core, expiration, cluster, settings, working });
+        background::start(&node, may_work)?;
+        Ok(node)
+    }
+
+    /// Writes the first contents of a new store: cluster identity, mounts, the root token. The barrier must be open.
+    ///
+    /// # Errors
+    /// The barrier is sealed, or the store refuses.
+    pub async fn install(&self, root: Option<Zeroizing<String>>) -> Result<Granted, NodeError> {
+        let mut tx = self.core.barrier.begin(Mode::ReadWrite)?;
+        Cluster::install(&mut tx, self.settings.cluster_name.as_deref())?;
+        self.core.mounts.install(&mut tx)?;
+        let made = self.core.tokens.create_root(&mut tx, root, OffsetDateTime::now_utc());
+        let granted = made.map_err(NodeError::Refused)?.granted;
+        self.core.barrier.commit(tx).await?;
+        Ok(granted)
+    }
+
+    /// Goes to work: the barrier was opened. Loads what requests need and starts the background work.
+    ///
+    /// # Errors
+    /// The barrier is sealed, or its records cannot be read.
+    pub fn open(&self) -> Result<(), NodeError> {
+        let mut tx = self.core.barrier.begin(Mode::ReadOnly)?;
+        self.cluster.load(&mut tx)?;
+        self.core.tokens.changed(tx.index(), None);
+        invalidation::reload_mounts(&self.core.mounts, &self.core.tokens, &mut tx)?;
+        self.working.send_replace(true);
+        Ok(())
+    }
+
+    /// Stops working and forgets what it knew: the barrier was sealed.
+    pub fn close(&self) {
+        self.working.send_replace(false);
+        self.core.mounts.clear();
+        self.core.tokens.changed(self.core.barrier.storage().snapshot().index(), None);
+        self.cluster.clear();
+    }
+}
+
+/// The tables of `sys/`.
+fn topics(
+    mounts: &Arc<Mounts>,
+    tokens: &Arc<TokenStore>,
+    authority: &Arc<NodeAuthority>,
+) -> Vec<Box<dyn Endpoints>> {
+    vec![
+        Box::new(MountEndpoints::new(Arc::clone(mounts))),
+        Box::new(LeaseEndpoints::new(
+            Arc::clone(tokens),
+            Arc::clone(authority) as _,
+            Arc::clone(authority) as _,
+        )),
+        Box::new(WrappingEndpoints::new(Arc::clone(tokens))),
+    ]
+}

@@ -13,9 +13,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
 use hyper::body::Incoming as HttpBody;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -23,6 +21,7 @@ use slab::Slab;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+use super::body::AnswerBody;
 use crate::net::listener::{Acceptor, Bound, ClientStream};
 use crate::net::serve::{Command, ConnectionState, Deadlines, Phase, Watched, drive, until_cut};
 use crate::net::tls::ReloadableServerTls;
@@ -47,7 +46,7 @@ pub trait Front: Send + Sync + fmt::Debug {
         self: Arc<Self>,
         request: Request<HttpBody>,
         peer: Option<SocketAddr>,
-    ) -> LocalFuture<Response<Full<Bytes>>>;
+    ) -> LocalFuture<Response<AnswerBody>>;
 }
 
 /// One listener, as every worker serves it.
@@ -243,10 +242,6 @@ impl Worker {
     }
 }
 
-#[expect(
-    clippy::type_complexity,
-    reason = "hyper's service trait names five types; an alias would only hide them"
-)]
 /// One connection's requests: each notes its beginning and end for the sweeper.
 fn service(
     front: Arc<dyn Front>,
@@ -254,9 +249,9 @@ fn service(
     state: Arc<ConnectionState>,
 ) -> impl hyper::service::Service<
     Request<HttpBody>,
-    Response = Response<Full<Bytes>>,
+    Response = Response<AnswerBody>,
     Error = Infallible,
-    Future = LocalFuture<Result<Response<Full<Bytes>>, Infallible>>,
+    Future = LocalFuture<Result<Response<AnswerBody>, Infallible>>,
 > {
     service_fn(move |request| {
         let (front, state) = (Arc::clone(&front), Arc::clone(&state));

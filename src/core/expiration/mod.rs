@@ -82,14 +82,18 @@ impl Expiration {
         self.queue.lock().clear();
     }
 
-    /// Reads what changed since the last time; everything, the first time. `tx` must be younger than the changes told of.
+    /// Reads what changed since the last time; everything, the first time. The transaction must be younger than the changes
+    /// told of; without one nothing is known any more.
     ///
     /// # Errors
     /// The store cannot be read; everything will be read again.
-    pub fn refresh(&self, begin: impl FnOnce() -> Transaction) -> Result<(), StoreError> {
+    pub fn refresh(&self, begin: impl FnOnce() -> Option<Transaction>) -> Result<(), StoreError> {
         // Taken before the snapshot: what changes in between is in both, which is harmless.
         let dirty = std::mem::replace(&mut *self.dirty.lock(), Dirty::Some(BTreeSet::new()));
-        let mut tx = begin();
+        let Some(mut tx) = begin() else {
+            self.stop();
+            return Ok(());
+        };
         let outcome = match dirty {
             Dirty::All => self.read_all(&mut tx),
             Dirty::Some(ids) => ids.iter().try_for_each(|id| self.read_one(&mut tx, id)),

@@ -36,8 +36,8 @@ pub trait Revoker: Send + Sync + fmt::Debug {
     /// The moment, as requests see it.
     fn now(&self) -> OffsetDateTime;
 
-    /// A transaction to read in, as of now.
-    fn begin(&self) -> Transaction;
+    /// A transaction to read in, as of now; `None` when the node was sealed meanwhile.
+    fn begin(&self) -> Option<Transaction>;
 
     /// Runs [`revoke`](super::revoke) with `only_due` and, when it gives a lease, the backend's revoke, in one transaction
     /// that it commits.

@@ -179,7 +179,7 @@ fn uses_are_counted_and_the_last_one_ends_it() {
         world.run(|tokens, tx| tokens.consume_use(tx, &entry, NOW)).unwrap();
     }
     assert!(!world.finds(&made.granted.client_token, NOW));
-    world.expiration.refresh(|| world.begin()).unwrap();
+    world.expiration.refresh(|| Some(world.begin())).unwrap();
     let due = world.expiration.due(NOW, 10);
     assert_eq!(due.len(), 1);
     world.run(|tokens, tx| expiration::revoke(tx, tokens, &due[0], true, NOW)).unwrap();
@@ -260,10 +260,10 @@ fn leases_of_a_revoked_token_are_due_and_survive_a_restart() {
         .unwrap();
     assert_eq!(ttl, 600);
     world.expiration = Expiration::new();
-    world.expiration.refresh(|| world.begin()).unwrap();
+    world.expiration.refresh(|| Some(world.begin())).unwrap();
     assert_eq!((world.expiration.waiting(), world.expiration.due(NOW, 10).len()), (2, 0));
     world.run(|tokens, tx| tokens.revoke_tree(tx, &made.key, NOW)).unwrap();
-    world.expiration.refresh(|| world.begin()).unwrap();
+    world.expiration.refresh(|| Some(world.begin())).unwrap();
     assert_eq!(world.expiration.due(NOW, 10), std::slice::from_ref(&id));
     let revoked = world.run(|tokens, tx| expiration::revoke(tx, tokens, &id, true, NOW)).unwrap();
     assert_eq!(revoked.unwrap().lease.path, "db/creds/r");

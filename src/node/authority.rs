@@ -1,0 +1,107 @@
+//! What backends ask of the rest of the node: policies, mounts, the methods behind tokens and leases.
+
+use std::sync::Arc;
+
+use serde_json::Map;
+use time::OffsetDateTime;
+
+use crate::barrier::Transaction;
+use crate::core::expiration::LeaseEntry;
+use crate::core::mounts::Mounts;
+use crate::core::pipeline::{Authorizer, Question, Verdict};
+use crate::core::router::Mounted;
+use crate::core::token_store::TokenEntry;
+use crate::logical::{Caller, Fault, LeaseCall, MountInfo, Renewed};
+use crate::system::authority::Authority;
+use crate::system::leases::LeaseBackends;
+
+/// Root may everything, nobody else anything.
+#[derive(Debug)]
+pub struct RootOnly;
+
+/// See the module.
+#[derive(Debug)]
+pub struct NodeAuthority {
+    mounts: Arc<Mounts>,
+}
+
+// === impl RootOnly ===
+
+impl Authorizer for RootOnly {
+    fn decide(&self, _: &mut Transaction, entry: &TokenEntry, _: Question<'_>) -> Result<Verdict, Fault> {
+        Ok(Verdict { allowed: entry.is_root(), sudo: entry.is_root() })
+    }
+}
+
+// === impl NodeAuthority ===
+
+impl NodeAuthority {
+    #[must_use]
+    pub fn new(mounts: Arc<Mounts>) -> Self {
+        Self { mounts }
+    }
+
+    fn mounted(&self, path: &str) -> Option<Arc<Mounted>> {
+        self.mounts.router().route(path).map(|(mounted, _)| Arc::clone(mounted))
+    }
+}
+
+impl Authority for NodeAuthority {
+    fn has_sudo(&self, _tx: &mut Transaction, caller: &Caller, _path: &str) -> Result<bool, Fault> {
+        Ok(caller.is_root)
+    }
+
+    fn capabilities(&self, _: &mut Transaction, entry: &TokenEntry, _: &str) -> Result<Vec<String>, Fault> {
+        Ok(vec![if entry.is_root() { "root" } else { "deny" }.to_owned()])
+    }
+
+    fn policy_exists(&self, _tx: &mut Transaction, name: &str) -> Result<bool, Fault> {
+        Ok(matches!(name, "root" | "default"))
+    }
+
+    fn entity_of_alias(&self, _tx: &mut Transaction, _alias: &str) -> Result<String, Fault> {
+        Err(Fault::invalid("entity aliases need identity"))
+    }
+
+    fn mount_of(&self, path: &str) -> Option<MountInfo> {
+        self.mounted(path).map(|mounted| mounted.info.clone())
+    }
+
+    fn renew_login(&self, tx: &mut Transaction, entry: &TokenEntry) -> Result<Option<Renewed>, Fault> {
+        let Some(mounted) = self.mounted(&entry.path) else {
+            return Err(Fault::invalid("the auth method that made the token is gone"));
+        };
+        if mounted.entry.kind == "token" {
+            return Ok(None);
+        }
+        mounted
+            .with(tx, &entry.internal, OffsetDateTime::now_utc(), |call| mounted.backend.renew(call))
+            .map(Some)
+    }
+}
+
+impl LeaseBackends for NodeAuthority {
+    fn renew(&self, tx: &mut Transaction, lease: &LeaseEntry) -> Result<Renewed, Fault> {
+        let mounted = self.mounted(&lease.path).ok_or_else(|| Fault::invalid("lease not found"))?;
+        mounted.with(tx, &lease.internal, OffsetDateTime::now_utc(), |call| mounted.backend.renew(call))
+    }
+
+    fn revoke(&self, tx: &mut Transaction, lease: &LeaseEntry) -> Result<(), Fault> {
+        // A mount that is gone took with it what the lease stood for.
+        let Some(mounted) = self.mounted(&lease.path) else { return Ok(()) };
+        mounted.with(tx, &lease.internal, OffsetDateTime::now_utc(), |call| mounted.backend.revoke(call))
+    }
+}
+
+impl Mounted {
+    /// Runs `work` on the mount's part of the store.
+    pub(super) fn with<T>(
+        &self,
+        tx: &mut Transaction,
+        internal: &Map<String, serde_json::Value>,
+        now: OffsetDateTime,
+        work: impl FnOnce(&mut LeaseCall<'_>) -> T,
+    ) -> T {
+        work(&mut LeaseCall { store: tx.view(&self.storage), now, mount: &self.info, internal })
+    }
+}
