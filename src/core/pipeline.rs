@@ -47,6 +47,8 @@ pub struct Question<'q> {
     /// The whole path.
     pub path: &'q str,
     pub request: &'q Incoming,
+    /// Policies and their paths may expire.
+    pub now: OffsetDateTime,
 }
 
 /// Decides by the token's policies.
@@ -225,7 +227,7 @@ impl Core {
         }
         if !open {
             let entry = token.as_deref().ok_or_else(denied)?;
-            self.authorize(tx, entry, target, incoming, *operation)?;
+            self.authorize(tx, entry, target, incoming, *operation, now)?;
         }
         let (Some(target), Some(mut request)) = (target, request) else {
             return Err(Fault::NotFound(format!(
@@ -256,8 +258,9 @@ impl Core {
         target: Option<&Target>,
         incoming: &Incoming,
         operation: Operation,
+        now: OffsetDateTime,
     ) -> Result<(), Fault> {
-        let question = Question { operation, path: &incoming.path, request: incoming };
+        let question = Question { operation, path: &incoming.path, request: incoming, now };
         let verdict = self.policies.decide(tx, entry, question)?;
         let needs_sudo = target.is_some_and(|target| target.access == Access::Sudo);
         if verdict.allowed && (verdict.sudo || !needs_sudo) { Ok(()) } else { Err(Fault::Denied) }

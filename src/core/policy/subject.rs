@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::barrier::Transaction;
 use crate::logical::Fault;
@@ -41,9 +42,10 @@ pub struct Group {
 
 /// Finds who an entity is.
 pub trait Subjects: Send + Sync + fmt::Debug {
-    /// `None`: no such entity (it was deleted, or merged into another).
+    /// `None`: no such entity (it was deleted, or merged into another). Asked with every request of an entity's token, and
+    /// the compiled policies are kept by it: an unchanged entity shall be the same `Arc`.
     ///
     /// # Errors
     /// The records cannot be read.
-    fn subject(&self, tx: &mut Transaction, entity_id: &str) -> Result<Option<Subject>, Fault>;
+    fn subject(&self, tx: &mut Transaction, entity_id: &str) -> Result<Option<Arc<Subject>>, Fault>;
 }
