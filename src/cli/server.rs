@@ -66,7 +66,7 @@ async fn serve(args: &ServerArgs) -> Result<(), Box<dyn std::error::Error>> {
     node.core.barrier.open(Keyring::new([(1, &entropy::bytes())]));
     let root = args.dev_root_token_id.clone().map(Zeroizing::new);
     let granted = node.install(root).await?;
-    node.open()?;
+    node.open().await?;
     println!("Root Token: {}", granted.client_token.as_str());
     let workers = workers(&node, args.dev_listen_address)?;
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Weak};
 
+use super::audit::{self, Broker, DeviceTable};
 use super::expiration::Expiration;
 use super::mount::Table;
 use super::mounts::Mounts;
@@ -18,6 +19,7 @@ pub struct Invalidation {
     mounts: Arc<Mounts>,
     tokens: Arc<TokenStore>,
     expiration: Arc<Expiration>,
+    audit: Arc<Broker>,
 }
 
 // === impl Invalidation ===
@@ -29,8 +31,9 @@ impl Invalidation {
         mounts: Arc<Mounts>,
         tokens: Arc<TokenStore>,
         expiration: Arc<Expiration>,
+        audit: Arc<Broker>,
     ) -> Self {
-        Self { barrier: Arc::downgrade(barrier), mounts, tokens, expiration }
+        Self { barrier: Arc::downgrade(barrier), mounts, tokens, expiration, audit }
     }
 
     fn key_changed(&self, index: CommitIndex, key: &str) {
@@ -43,13 +46,21 @@ impl Invalidation {
         }
     }
 
-    /// A node that is sealed has no mounts to rebuild; unsealing does it.
-    fn reload_mounts(&self) {
+    /// A sealed node has nothing to rebuild; unsealing does it.
+    fn reload(&self, what: &str, load: impl FnOnce(&mut Transaction) -> Result<(), StoreError>) {
         let Some(barrier) = self.barrier.upgrade() else { return };
         let Ok(mut tx) = barrier.begin(Mode::ReadOnly) else { return };
-        if let Err(error) = reload_mounts(&self.mounts, &self.tokens, &mut tx) {
-            tracing::error!(%error, "the mounts could not be read again; the old ones stay");
+        if let Err(error) = load(&mut tx) {
+            tracing::error!(%error, "the {what} could not be read again; the old ones stay");
         }
+    }
+
+    fn reload_mounts(&self) {
+        self.reload("mounts", |tx| reload_mounts(&self.mounts, &self.tokens, tx));
+    }
+
+    fn reload_audit(&self) {
+        self.reload("audit devices", |tx| reload_audit(&self.audit, tx));
     }
 }
 
@@ -59,12 +70,16 @@ impl Observer for Invalidation {
             self.tokens.changed(index, None);
             self.expiration.changed(index, None);
             self.reload_mounts();
+            self.reload_audit();
             self.mounts.router().mounts().for_each(|mounted| mounted.backend.changed(None));
             return;
         };
         keys.iter().for_each(|key| self.key_changed(index, key));
         if keys.iter().any(|key| key == Table::Secret.key() || key == Table::Auth.key()) {
             self.reload_mounts();
+        }
+        if keys.iter().any(|key| key == audit::KEY) {
+            self.reload_audit();
         }
     }
 }
@@ -78,6 +93,15 @@ pub fn reload_mounts(mounts: &Mounts, tokens: &TokenStore, tx: &mut Transaction)
     if let Some(cubbyhole) = mounts.router().mounts().find(|mounted| mounted.entry.kind == "cubbyhole") {
         tokens.set_cubbyholes(&cubbyhole.storage);
     }
+    Ok(())
+}
+
+/// Makes the audit devices those of the stored table.
+///
+/// # Errors
+/// The table cannot be read; the old devices stay.
+pub fn reload_audit(broker: &Broker, tx: &mut Transaction) -> Result<(), StoreError> {
+    broker.replace(&DeviceTable::load(tx)?);
     Ok(())
 }
 

@@ -70,7 +70,7 @@ pub struct Core {
     pub mounts: Arc<Mounts>,
     pub tokens: Arc<TokenStore>,
     pub policies: Arc<dyn Authorizer>,
-    pub audit: Broker,
+    pub audit: Arc<Broker>,
 }
 
 /// Where a request goes, found before anything of it runs.
@@ -520,7 +520,14 @@ mod tests {
         let (mounts, tokens) = (Arc::new(Mounts::new(LeaseBounds::default())), Arc::new(TokenStore::new()));
         mounts.set_factory(Arc::new(Methods));
         let expiration = Arc::new(expiration::Expiration::new());
-        let told = Invalidation::new(&barrier, Arc::clone(&mounts), Arc::clone(&tokens), expiration);
+        let audit = Arc::<Broker>::default();
+        let told = Invalidation::new(
+            &barrier,
+            Arc::clone(&mounts),
+            Arc::clone(&tokens),
+            expiration,
+            Arc::clone(&audit),
+        );
         barrier.storage().observe(Arc::new(told));
         let now = OffsetDateTime::UNIX_EPOCH;
         let mut tx = barrier.begin(Mode::ReadWrite).unwrap();
@@ -532,7 +539,7 @@ mod tests {
                 .unwrap();
         }
         barrier.commit(tx).await.unwrap();
-        Arc::new(Core { barrier, mounts, tokens, policies: Arc::new(RootOnly), audit: Broker::default() })
+        Arc::new(Core { barrier, mounts, tokens, policies: Arc::new(RootOnly), audit })
     }
 
     async fn ask(

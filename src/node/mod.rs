@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use crate::barrier::{Barrier, Mode, Sealed, StoreError};
-use crate::core::audit::Broker;
+use crate::core::audit::{Broker, DeviceConfig, DeviceTable};
 use crate::core::cluster::Cluster;
 use crate::core::expiration::Expiration;
 use crate::core::invalidation::{self, Invalidation};
@@ -31,6 +31,7 @@ use crate::core::router::LeaseBounds;
 use crate::core::token_store::TokenStore;
 use crate::logical::{Fault, Granted};
 use crate::storage::{CommitError, Storage};
+use crate::system::audit::{AuditEndpoints, AuditRules};
 use crate::system::leases::LeaseEndpoints;
 use crate::system::mounts::MountEndpoints;
 use crate::system::token::TokenBackend;
@@ -45,6 +46,9 @@ pub struct Settings {
     pub bounds: LeaseBounds,
     /// Name of a cluster made here; `None`: made up.
     pub cluster_name: Option<String>,
+    /// Audit devices of the configuration file; only there can they be changed.
+    pub audit_devices: Vec<DeviceConfig>,
+    pub audit_rules: AuditRules,
 }
 
 /// See the module.
@@ -84,21 +88,26 @@ impl Node {
         let barrier = Arc::new(Barrier::new(storage));
         let (mounts, tokens) = (Arc::new(Mounts::new(settings.bounds)), Arc::new(TokenStore::new()));
         let (expiration, cluster) = (Arc::new(Expiration::new()), Arc::new(Cluster::default()));
+        let audit = Arc::<Broker>::default();
         let authority = Arc::new(NodeAuthority::new(Arc::clone(&mounts)));
         mounts.set_factory(Arc::new(Backends {
-            system: Arc::new(System::new(topics(&mounts, &tokens, &authority))),
+            system: Arc::new(System::new(topics(
+                &mounts,
+                &tokens,
+                &authority,
+                (&audit, settings.audit_rules),
+            ))),
             token: Arc::new(TokenBackend::new(Arc::clone(&tokens), Arc::clone(&authority) as _)),
         }));
-        let invalidation =
-            Invalidation::new(&barrier, Arc::clone(&mounts), Arc::clone(&tokens), Arc::clone(&expiration));
+        let invalidation = Invalidation::new(
+            &barrier,
+            Arc::clone(&mounts),
+            Arc::clone(&tokens),
+            Arc::clone(&expiration),
+            Arc::clone(&audit),
+        );
         barrier.storage().observe(Arc::new(invalidation));
-        let core = Arc::new(Core {
-            barrier,
-            mounts,
-            tokens,
-            policies: Arc::new(RootOnly),
-            audit: Broker::default(),
-        });
+        let core = Arc::new(Core { barrier, mounts, tokens, policies: Arc::new(RootOnly), audit });
         let (working, may_work) = watch::channel(false);
         let node = Arc::new(Self { core, expiration, cluster, settings, working });
         background::start(&node, may_work)?;
@@ -123,19 +132,40 @@ impl Node {
     ///
     /// # Errors
     /// The barrier is sealed, or its records cannot be read.
-    pub fn open(&self) -> Result<(), NodeError> {
+    pub async fn open(&self) -> Result<(), NodeError> {
+        self.declare_audit().await?;
         let mut tx = self.core.barrier.begin(Mode::ReadOnly)?;
         self.cluster.load(&mut tx)?;
         self.core.tokens.changed(tx.index(), None);
         invalidation::reload_mounts(&self.core.mounts, &self.core.tokens, &mut tx)?;
+        invalidation::reload_audit(&self.core.audit, &mut tx)?;
         self.working.send_replace(true);
         Ok(())
+    }
+
+    /// Makes the configured audit devices rows of the stored table, before the first request that they must see. Where
+    /// this node may not write, the active one has done it or will.
+    async fn declare_audit(&self) -> Result<(), NodeError> {
+        loop {
+            let mut tx = self.core.barrier.begin(Mode::ReadWrite)?;
+            let mut table = DeviceTable::load(&mut tx)?;
+            if !table.reconcile(&self.settings.audit_devices) {
+                return Ok(());
+            }
+            table.store(&mut tx)?;
+            match self.core.barrier.commit(tx).await {
+                Ok(_) | Err(CommitError::NotWritable) => return Ok(()),
+                Err(CommitError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Stops working and forgets what it knew: the barrier was sealed.
     pub fn close(&self) {
         self.working.send_replace(false);
         self.core.mounts.clear();
+        self.core.audit.clear();
         self.core.tokens.changed(self.core.barrier.storage().snapshot().index(), None);
         self.cluster.clear();
     }
@@ -146,6 +176,7 @@ fn topics(
     mounts: &Arc<Mounts>,
     tokens: &Arc<TokenStore>,
     authority: &Arc<NodeAuthority>,
+    audit: (&Arc<Broker>, AuditRules),
 ) -> Vec<Box<dyn Endpoints>> {
     vec![
         Box::new(MountEndpoints::new(Arc::clone(mounts))),
@@ -155,5 +186,6 @@ fn topics(
             Arc::clone(authority) as _,
         )),
         Box::new(WrappingEndpoints::new(Arc::clone(tokens))),
+        Box::new(AuditEndpoints::new(Arc::clone(audit.0), audit.1)),
     ]
 }

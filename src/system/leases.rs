@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::authority::Authority;
 use super::token::TIDY_STARTED;
+use super::whole;
 use crate::barrier::Transaction;
 use crate::core::expiration::{self, LeaseEntry};
 use crate::core::token_store::{TokenStore, wire_time};
@@ -308,10 +309,6 @@ fn shown(lease: &LeaseEntry, now: OffsetDateTime) -> Map<String, Value> {
     data.insert("renewable".to_owned(), json!(lease.renewable));
     data.insert("ttl".to_owned(), json!(lease.ttl_left(now)));
     data
-}
-
-fn whole<'c>(call: &'c mut Call<'_>) -> Result<&'c mut Transaction, Fault> {
-    call.store.whole().ok_or_else(|| Fault::Internal("leases need the whole store".to_owned()))
 }
 
 impl super::Endpoints for LeaseEndpoints {

@@ -1,11 +1,13 @@
 //! `sys/*`: an ordinary backend, one file a topic. Each topic is a table of its own; here they are joined.
 
+pub mod audit;
 pub mod authority;
 pub mod leases;
 pub mod mounts;
 pub mod token;
 pub mod wrapping;
 
+use crate::barrier::Transaction;
 use crate::logical::{Answer, Backend, Call, Captures, Endpoint, Fault};
 
 /// One topic's table.
@@ -42,6 +44,14 @@ impl System {
         }
         Self { topics, endpoints, places, starts }
     }
+}
+
+/// The whole store: topics keep records of the core.
+///
+/// # Errors
+/// The backend was mounted as an ordinary one.
+fn whole<'c>(call: &'c mut Call<'_>) -> Result<&'c mut Transaction, Fault> {
+    call.store.whole().ok_or_else(|| Fault::Internal("a system backend needs the whole store".to_owned()))
 }
 
 impl Backend for System {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::barrier::Transaction;
+use super::whole;
 use crate::core::mount::{MountConfig, MountEntry, Table, clean_path};
 use crate::core::mounts::{self, Mounts, check_bounds};
 use crate::core::router::Mounted;
@@ -299,10 +299,6 @@ impl MountEndpoints {
         data.insert("path".to_owned(), json!(mounted.info.path));
         Ok(Response::of(data))
     }
-}
-
-fn whole<'c>(call: &'c mut Call<'_>) -> Result<&'c mut Transaction, Fault> {
-    call.store.whole().ok_or_else(|| Fault::Internal("a system backend needs the whole store".to_owned()))
 }
 
 enum Suffix {

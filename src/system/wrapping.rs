@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::json;
 
-use crate::barrier::Transaction;
+use super::whole;
 use crate::core::token_store::{TokenEntry, TokenStore};
 use crate::core::wrapping::{self, INVALID};
 use crate::logical::field::Fields;
@@ -110,10 +110,6 @@ impl WrappingEndpoints {
             (None, None) => Err(Fault::invalid(INVALID)),
         }
     }
-}
-
-fn whole<'c>(call: &'c mut Call<'_>) -> Result<&'c mut Transaction, Fault> {
-    call.store.whole().ok_or_else(|| Fault::Internal("wrapping needs the whole store".to_owned()))
 }
 
 impl super::Endpoints for WrappingEndpoints {

@@ -8,11 +8,18 @@
 //! What was written may be compared (`sys/audit-hash`), never read back.
 
 mod broker;
+mod device;
 mod entry;
 mod file;
 mod hash;
+mod line;
 mod socket;
+mod table;
 
-pub use broker::{AuditError, Broker, DeviceConfig, DeviceError};
-pub use entry::{AuthEntry, Entry, Kind, MountEntryInfo, RequestEntry, ResponseEntry};
+pub use broker::{AuditError, Broker};
+pub use device::{DeviceConfig, DeviceError};
+pub use entry::{
+    AuditedHeader, AuthEntry, Entry, Kind, MountEntryInfo, PolicyResults, RequestEntry, ResponseEntry,
+};
 pub use hash::Salt;
+pub use table::{DeviceTable, KEY, TableError};
