@@ -26,6 +26,7 @@
 //! A file imports only from its own layer and those above it in this list (`tests/tidy.rs` checks it):
 //!
 //! * vocabulary: [`backoff`], [`clock`], [`index`], [`path`], [`secret`], [`shutdown`], [`telemetry`]
+//! * [`hcl`] (the language of configuration and policies)
 //! * [`api`] (Vault's wire; does not know the configuration) and [`config`] (what we are told)
 //! * [`net`] (bytes and HTTP; does not know Vault)
 //! * [`proxy`] (knows Vault's wire, never a node's inside)
