@@ -12,4 +12,5 @@ pub mod pipeline;
 pub mod policy;
 pub mod router;
 pub mod token_store;
+pub mod trail;
 pub mod wrapping;

@@ -14,6 +14,9 @@ use crate::logical::Fault;
 /// Most mounts of a table: the record must stay below the largest entry.
 pub const MAX_MOUNTS: usize = 1500;
 
+/// Version that every mount reports, in the real server's spelling of built-in plugins.
+pub const RUNNING_VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"), "+builtin.understudy");
+
 /// Which of the two tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

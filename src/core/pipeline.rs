@@ -21,6 +21,7 @@ use super::incoming::Incoming;
 use super::mounts::Mounts;
 use super::router::Mounted;
 use super::token_store::{TokenEntry, TokenStore};
+use super::trail::{self, Grounds, Trail};
 use super::{expiration, wrapping};
 use crate::api::operation::Operation as Asked;
 use crate::barrier::{Barrier, Mode, Transaction};
@@ -61,6 +62,20 @@ pub trait Authorizer: Send + Sync + fmt::Debug {
         entry: &TokenEntry,
         question: Question<'_>,
     ) -> Result<Verdict, Fault>;
+
+    /// Why [`decide`](Self::decide) said what it did; asked only when there is an audit log.
+    ///
+    /// # Errors
+    /// The policies cannot be read.
+    fn grounds(
+        &self,
+        _tx: &mut Transaction,
+        entry: &TokenEntry,
+        _question: Question<'_>,
+    ) -> Result<Grounds, Fault> {
+        let granting = if entry.is_root() { vec!["root".to_owned()] } else { Vec::new() };
+        Ok(Grounds { granting, ..Grounds::default() })
+    }
 }
 
 /// The heart: handles and no behaviour of its own beyond the order of the steps.
@@ -86,7 +101,7 @@ struct Target {
 
 /// What one run came to.
 struct Run {
-    operation: Operation,
+    trail: Trail,
     outcome: Result<Response, Fault>,
     transaction: Transaction,
 }
@@ -97,18 +112,20 @@ impl Core {
     /// Answers a request.
     pub async fn handle(self: &Arc<Self>, incoming: Incoming, now: OffsetDateTime) -> Answered {
         let incoming = Arc::new(incoming);
+        let mut trail = Trail::new(&self.audit, &incoming, plain(incoming.operation), now);
         let spent = match self.take_use(&incoming, now).await {
             Ok(spent) => spent,
-            Err(error) => return commit_failed(&error),
+            Err(error) => return failed(&trail, commit_fault(&error)),
         };
         for _ in 0..MAX_RUNS {
-            match self.run(&incoming, spent.clone(), now).await {
+            match self.run(&incoming, spent.clone(), &mut trail).await {
                 Ok(answered) => return answered,
                 Err(CommitError::Conflict) => {}
-                Err(error) => return commit_failed(&error),
+                Err(error) => return failed(&trail, commit_fault(&error)),
             }
         }
-        Answered::errors(500, "too many concurrent changes of what this request reads; try again")
+        let text = "too many concurrent changes of what this request reads; try again".to_owned();
+        failed(&trail, Fault::Status { status: 500, text })
     }
 
     /// Takes a use of a use-limited token, on its own; the entry as it was, because after its last use the token opens
@@ -141,7 +158,7 @@ impl Core {
         self: &Arc<Self>,
         incoming: &Arc<Incoming>,
         spent: Option<Arc<TokenEntry>>,
-        now: OffsetDateTime,
+        trail: &mut Trail,
     ) -> Result<Answered, CommitError> {
         let target = self.target(incoming);
         let mode = target.as_ref().map_or(Mode::ReadOnly, |target| target.mode(incoming));
@@ -149,27 +166,33 @@ impl Core {
             return Ok(Answered::errors(503, "Vault is sealed"));
         };
         let heavy = target.as_ref().is_some_and(|target| target.cost == Cost::Heavy);
+        let begun = trail.clone();
         let run = if heavy {
             let (core, incoming) = (Arc::clone(self), Arc::clone(incoming));
-            let evaluate = move || core.evaluate(transaction, target.as_ref(), &incoming, spent, now);
+            let evaluate = move || core.evaluate(transaction, target.as_ref(), &incoming, spent, begun);
             let Ok(run) = tokio::task::spawn_blocking(evaluate).await else {
-                return Ok(Answered::errors(500, "internal error"));
+                return Ok(failed(trail, trail::internal_error()));
             };
             run
         } else {
-            self.evaluate(transaction, target.as_ref(), incoming, spent, now)
+            self.evaluate(transaction, target.as_ref(), incoming, spent, begun)
         };
-        self.finish(incoming, run).await
+        *trail = run.trail;
+        self.finish(trail, run.outcome, run.transaction).await
     }
 
-    /// A failed request changes nothing.
-    async fn finish(&self, incoming: &Incoming, run: Run) -> Result<Answered, CommitError> {
-        let answered = answer::of(run.operation, &incoming.id, &run.outcome);
-        let index = match run.outcome {
-            Ok(_) => self.barrier.commit(run.transaction).await?,
-            Err(_) => run.transaction.index(),
+    /// A failed request changes nothing. What was not written down is not told.
+    async fn finish(
+        &self,
+        trail: &Trail,
+        outcome: Result<Response, Fault>,
+        transaction: Transaction,
+    ) -> Result<Answered, CommitError> {
+        let index = match outcome {
+            Ok(_) => self.barrier.commit(transaction).await?,
+            Err(_) => transaction.index(),
         };
-        Ok(answered.at(index))
+        Ok(told(trail, &outcome).at(index))
     }
 
     fn target(&self, incoming: &Incoming) -> Option<Target> {
@@ -195,17 +218,20 @@ impl Core {
         target: Option<&Target>,
         incoming: &Incoming,
         spent: Option<Arc<TokenEntry>>,
-        now: OffsetDateTime,
+        mut trail: Trail,
     ) -> Run {
-        let mut operation = plain(incoming.operation);
+        let now = trail.now;
+        trail.operation = plain(incoming.operation);
         let token = match spent {
             Some(entry) => Ok(Some(entry)),
             None => self.token(&mut tx, incoming, now),
         };
         let admitted = token.map(|token| token.filter(|entry| entry.admits(incoming.client.address)));
-        let outcome =
-            admitted.and_then(|token| self.steps(&mut tx, target, incoming, token, now, &mut operation));
-        Run { operation, outcome, transaction: tx }
+        let outcome = match admitted {
+            Ok(token) => self.steps(&mut tx, target, incoming, token, &mut trail),
+            Err(fault) => trail.request(Some(&fault)).and(Err(fault)),
+        };
+        Run { trail, outcome, transaction: tx }
     }
 
     fn steps(
@@ -214,30 +240,44 @@ impl Core {
         target: Option<&Target>,
         incoming: &Incoming,
         token: Option<Arc<TokenEntry>>,
-        now: OffsetDateTime,
-        operation: &mut Operation,
+        trail: &mut Trail,
     ) -> Result<Response, Fault> {
         let open = target.is_some_and(|target| target.access == Access::Open);
-        let shows_token = target.is_some_and(|target| target.mounted.entry.kind == "token");
-        let text = incoming.token.as_ref().filter(|_| shows_token);
-        let caller = token.as_deref().map(|entry| Arc::new(caller(entry, text)));
-        let request = target.map(|target| request(incoming, target, *operation, caller));
-        if let (Some(target), Some(request)) = (target, &request) {
-            *operation = self.create_or_update(tx, target, request, now)?;
-        }
-        if !open {
-            let entry = token.as_deref().ok_or_else(denied)?;
-            self.authorize(tx, entry, target, incoming, *operation, now)?;
-        }
-        let (Some(target), Some(mut request)) = (target, request) else {
+        trail.about(target.map(|target| &target.mounted), open, token.as_ref());
+        let admitted = self.admit(tx, target, incoming, token.as_deref(), trail);
+        trail.request(admitted.as_ref().err())?;
+        let (Some(target), Some(request)) = (target, admitted?) else {
             return Err(Fault::NotFound(format!(
                 "no handler for route {:?}. route entry not found.",
                 incoming.path
             )));
         };
-        request.operation = *operation;
-        let response = self.backend(tx, target, &request, now)?;
-        self.complete(tx, target, incoming, token.as_deref(), response, now)
+        trail.routed();
+        let response = self.backend(tx, target, &request, trail.now)?;
+        self.complete(tx, target, incoming, token.as_deref(), response, trail.now)
+    }
+
+    /// The request as its backend gets it, once policies allow it; `None` where no mount serves the path.
+    fn admit(
+        &self,
+        tx: &mut Transaction,
+        target: Option<&Target>,
+        incoming: &Incoming,
+        token: Option<&TokenEntry>,
+        trail: &mut Trail,
+    ) -> Result<Option<Request>, Fault> {
+        let shows_token = target.is_some_and(|target| target.mounted.entry.kind == "token");
+        let text = incoming.token.as_ref().filter(|_| shows_token);
+        let caller = token.map(|entry| Arc::new(caller(entry, text)));
+        let mut request = target.map(|target| request(incoming, target, trail.operation, caller));
+        if let (Some(target), Some(request)) = (target, &mut request) {
+            request.operation = self.create_or_update(tx, target, request, trail.now)?;
+            trail.operation = request.operation;
+        }
+        if target.is_none_or(|target| target.access != Access::Open) {
+            self.authorize(tx, token.ok_or_else(denied)?, target, incoming, trail)?;
+        }
+        Ok(request)
     }
 
     /// The token shown, if it is one.
@@ -257,13 +297,17 @@ impl Core {
         entry: &TokenEntry,
         target: Option<&Target>,
         incoming: &Incoming,
-        operation: Operation,
-        now: OffsetDateTime,
+        trail: &mut Trail,
     ) -> Result<(), Fault> {
+        let (operation, now) = (trail.operation, trail.now);
         let question = Question { operation, path: &incoming.path, request: incoming, now };
         let verdict = self.policies.decide(tx, entry, question)?;
         let needs_sudo = target.is_some_and(|target| target.access == Access::Sudo);
-        if verdict.allowed && (verdict.sudo || !needs_sudo) { Ok(()) } else { Err(Fault::Denied) }
+        let allowed = verdict.allowed && (verdict.sudo || !needs_sudo);
+        if !trail.is_silent() {
+            trail.judged(allowed, self.policies.grounds(tx, entry, question)?);
+        }
+        if allowed { Ok(()) } else { Err(Fault::Denied) }
     }
 
     /// A write of what does not exist is a create, where the endpoint tells.
@@ -469,15 +513,28 @@ fn warn_beside_data(response: &mut Response, warning: String) {
     }
 }
 
-fn commit_failed(error: &CommitError) -> Answered {
-    match error {
-        CommitError::NotWritable => Answered::errors(503, "node is not active"),
-        CommitError::Full => Answered::errors(507, "storage is out of space; free some and try again"),
+/// What the client is told; what no audit device wrote down is not.
+fn told(trail: &Trail, outcome: &Result<Response, Fault>) -> Answered {
+    match trail.response(outcome) {
+        Ok(()) => answer::of(trail.operation, trail.request_id(), outcome),
+        Err(_) => answer::of(trail.operation, trail.request_id(), &Err(trail::internal_error())),
+    }
+}
+
+fn failed(trail: &Trail, fault: Fault) -> Answered {
+    told(trail, &Err(fault))
+}
+
+fn commit_fault(error: &CommitError) -> Fault {
+    let (status, text) = match error {
+        CommitError::NotWritable => (503, "node is not active".to_owned()),
+        CommitError::Full => (507, "storage is out of space; free some and try again".to_owned()),
         CommitError::Conflict
         | CommitError::TooLarge { .. }
         | CommitError::Unknown
-        | CommitError::Storage(_) => Answered::errors(500, &error.to_string()),
-    }
+        | CommitError::Storage(_) => (500, error.to_string()),
+    };
+    Fault::Status { status, text }
 }
 
 #[cfg(test)]

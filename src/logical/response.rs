@@ -95,6 +95,9 @@ pub struct Auth {
 pub struct Granted {
     pub client_token: Zeroizing<String>,
     pub accessor: String,
+    /// For the audit log only.
+    #[serde(skip)]
+    pub display_name: String,
     pub policies: Vec<String>,
     pub token_policies: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]

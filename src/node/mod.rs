@@ -5,6 +5,8 @@
 //!                                              background: leases end, backends tick, removed mounts are wiped
 //! ```
 
+#[cfg(test)]
+mod audit_tests;
 pub mod authority;
 pub mod backends;
 mod background;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::whole;
-use crate::core::mount::{MountConfig, MountEntry, Table, clean_path};
+use crate::core::mount::{MountConfig, MountEntry, RUNNING_VERSION, Table, clean_path};
 use crate::core::mounts::{self, Mounts, check_bounds};
 use crate::core::router::Mounted;
 use crate::logical::field::Fields;
@@ -15,9 +15,6 @@ use crate::logical::{
     Access, Answer, Call, Captures, Effect, Endpoint, Fault, Field, FieldKind, Method, Operation, Response,
     Route, Routes,
 };
-
-/// Version that built-in plugins report, as the real server spells it.
-const PLUGIN_VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"), "+builtin.understudy");
 
 /// The endpoints over the mounts.
 #[derive(Debug)]
@@ -461,7 +458,7 @@ fn shown(entry: &MountEntry) -> Value {
         "local": entry.local,
         "options": shown_options(entry),
         "plugin_version": "",
-        "running_plugin_version": PLUGIN_VERSION,
+        "running_plugin_version": RUNNING_VERSION,
         "running_sha256": "",
         "seal_wrap": entry.seal_wrap,
         "type": entry.kind,

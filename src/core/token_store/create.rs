@@ -232,6 +232,7 @@ pub(super) fn granted(entry: &TokenEntry, lease_duration: u64, identity: Vec<Str
     Granted {
         client_token: Zeroizing::default(),
         accessor: entry.accessor.clone(),
+        display_name: entry.display_name.clone(),
         policies,
         token_policies: entry.policies.clone(),
         identity_policies: identity,

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -118,6 +121,18 @@ impl TokenEntry {
             || address.is_some_and(|address| self.bound_cidrs.iter().any(|net| net.contains(&address)))
     }
 
+    /// Who asks, as clients are counted: the entity, else a hash of the policies.
+    #[must_use]
+    pub fn client_id(&self) -> String {
+        if !self.entity_id.is_empty() {
+            return self.entity_id.clone();
+        }
+        let mut policies: Vec<&str> = self.policies.iter().map(String::as_str).collect();
+        policies.sort_unstable();
+        let text = format!("{}\0root", policies.join("\x7f"));
+        STANDARD.encode(digest(&SHA256, text.as_bytes()))
+    }
+
     /// As the API names the kind.
     #[must_use]
     pub fn type_name(&self) -> &'static str {
@@ -132,5 +147,23 @@ impl TokenEntry {
 impl fmt::Debug for TokenEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TokenEntry({} {})", self.type_name(), self.accessor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_without_an_entity_are_told_by_their_policies() {
+        let entry = |policies: &[&str], entity: &str| TokenEntry {
+            policies: policies.iter().map(|one| (*one).to_owned()).collect(),
+            entity_id: entity.to_owned(),
+            ..TokenEntry::default()
+        };
+        // As the real server writes it for the root policy.
+        assert_eq!(entry(&["root"], "").client_id(), "0DHqvq2D77kL2/JTPSZkTMJbkFVmUu0TzMi0jiXcFy8=");
+        assert_eq!(entry(&["b", "a"], "").client_id(), entry(&["a", "b"], "").client_id());
+        assert_eq!(entry(&["root"], "e").client_id(), "e");
     }
 }
