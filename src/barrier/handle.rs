@@ -1,12 +1,14 @@
-//! The barrier as a node holds it: sealed, or open with a keyring. Only while it is open can a transaction begin.
+//! The barrier as a node holds it: sealed, unlocked, or open. Only with its keys can a transaction begin.
 
 use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use thiserror::Error;
+use tokio::sync::watch;
 
 use super::keyring::Keyring;
+use super::record::KeysError;
 use super::transaction::{Mode, Transaction};
 use crate::storage::{CommitError, CommitIndex, Storage};
 
@@ -19,6 +21,8 @@ pub struct Sealed;
 pub struct Barrier {
     storage: Arc<dyn Storage>,
     keyring: ArcSwapOption<Keyring>,
+    /// Whether requests may come: the keys are here, and what requests need has been loaded.
+    open: watch::Sender<bool>,
 }
 
 // === impl Barrier ===
@@ -27,7 +31,7 @@ impl Barrier {
     /// Sealed at first.
     #[must_use]
     pub fn new(storage: Arc<dyn Storage>) -> Self {
-        Self { storage, keyring: ArcSwapOption::empty() }
+        Self { storage, keyring: ArcSwapOption::empty(), open: watch::Sender::new(false) }
     }
 
     #[must_use]
@@ -35,19 +39,64 @@ impl Barrier {
         &self.storage
     }
 
-    /// Opens it; the keyring was checked by whoever recovered it.
-    pub fn open(&self, keyring: Keyring) {
+    /// Takes the keys, which were checked by whoever recovered them: transactions can begin, to load what requests need.
+    /// [`serve`](Self::serve) ends that.
+    pub fn unlock(&self, keyring: Keyring) {
         self.keyring.store(Some(Arc::new(keyring)));
+    }
+
+    /// From now on it is not sealed. Without keys it stays so.
+    pub fn serve(&self) {
+        // The keys are looked at under the lock that sealing takes last: it cannot be passed by.
+        self.open.send_if_modified(|open| !std::mem::replace(open, self.keyring.load().is_some()) && *open);
+    }
+
+    /// Takes the keys and is open at once.
+    pub fn open(&self, keyring: Keyring) {
+        self.unlock(keyring);
+        self.serve();
     }
 
     /// Forgets the keys. Transactions under way keep theirs until they end.
     pub fn seal(&self) {
         self.keyring.store(None);
+        self.open.send_if_modified(|open| std::mem::replace(open, false));
     }
 
     #[must_use]
     pub fn is_sealed(&self) -> bool {
-        self.keyring.load().is_none()
+        !*self.open.borrow()
+    }
+
+    /// Changes when it opens and when it is sealed: whether it is open.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<bool> {
+        self.open.subscribe()
+    }
+
+    /// The keys of this moment.
+    ///
+    /// # Errors
+    /// The barrier is sealed.
+    pub fn keyring(&self) -> Result<Arc<Keyring>, Sealed> {
+        self.keyring.load_full().ok_or(Sealed)
+    }
+
+    /// Reads the keyring again: it was changed, here or on another node. Sealed, there is nothing to follow.
+    ///
+    /// # Errors
+    /// The changed keyring does not open with the keys held. They are kept; who asked decides what that means.
+    pub fn follow(&self) -> Result<(), KeysError> {
+        loop {
+            let held = self.keyring.load();
+            let Some(keyring) = held.as_ref() else { return Ok(()) };
+            let newer = Arc::new(keyring.follow(&*self.storage.snapshot())?);
+            // Somebody may have sealed it meanwhile, and sealed it shall stay.
+            let before = self.keyring.compare_and_swap(&*held, Some(newer));
+            if before.as_ref().map(Arc::as_ptr) == held.as_ref().map(Arc::as_ptr) {
+                return Ok(());
+            }
+        }
     }
 
     /// A transaction over the store of this moment.
@@ -55,7 +104,7 @@ impl Barrier {
     /// # Errors
     /// The barrier is sealed.
     pub fn begin(&self, mode: Mode) -> Result<Transaction, Sealed> {
-        let keyring = self.keyring.load_full().ok_or(Sealed)?;
+        let keyring = self.keyring()?;
         Ok(Transaction::new(self.storage.snapshot(), keyring, mode))
     }
 

@@ -1,52 +1,136 @@
-//! Data keys by term, and the envelope they seal values in.
+//! Data keys by term, and the root key that seals them in storage.
 //!
-//! ```text
-//!   term u32 BE │ version u8 = 2 │ nonce 12 bytes │ AES-256-GCM ciphertext and tag       associated data: the key's path
-//! ```
-//!
-//! The path as associated data ties a value to its place: a value moved to another key does not open.
+//! The newest key seals; every older one still opens what it sealed. Keys are never changed in place: a rotation or a
+//! new root key makes another [`Keyring`], which is written ([`record`](super::record)) and followed by whoever holds
+//! the old one.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use thiserror::Error;
+use aws_lc_rs::aead::LessSafeKey;
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use crate::entropy;
+use super::envelope::{self, KeyringError};
+use super::rotation::Rotation;
+use super::secret_key::SecretKey;
 
-const VERSION: u8 = 2;
-const HEADER: usize = 4 + 1 + NONCE_LEN;
-
-/// Why a value does not open. Says nothing of the value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum KeyringError {
-    #[error("the stored value is too short")]
-    Short,
-    #[error("the stored value has format version {0}, which this release does not know")]
-    Version(u8),
-    #[error("the stored value was sealed with key term {0}, which the keyring does not hold")]
-    Term(u32),
-    #[error("the stored value fails authentication")]
-    Forged,
-}
+/// Most keys of a keyring: more than ten years of daily rotation.
+pub const MAX_TERMS: usize = 4096;
 
 /// The keys of all terms; the highest seals.
 pub struct Keyring {
-    keys: BTreeMap<u32, LessSafeKey>,
+    root: SecretKey,
+    terms: BTreeMap<u32, Term>,
     active: u32,
+    rotation: Rotation,
+    /// Values the active key has sealed, as far as this process knows. Shared by keyrings of the same active term.
+    encryptions: Arc<AtomicU64>,
 }
 
+/// One data key.
+pub(super) struct Term {
+    pub(super) key: SecretKey,
+    cipher: LessSafeKey,
+    pub(super) installed: OffsetDateTime,
+    /// Values it sealed, as of the record it was read from.
+    pub(super) encryptions: u64,
+}
+
+/// What `sys/key-status` tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyStatus {
+    pub term: u32,
+    pub installed: OffsetDateTime,
+    /// Values sealed by the key of this term.
+    pub encryptions: u64,
+}
+
+// === impl Keyring ===
+
 impl Keyring {
-    /// Keys by term. The highest term seals new values.
+    /// The keyring of a new store: a root key and one data key, both random.
+    #[must_use]
+    pub fn generate(now: OffsetDateTime) -> Self {
+        let first = Term::new(SecretKey::generate(), now, 0);
+        Self::assemble(SecretKey::generate(), BTreeMap::from([(1, first)]), Rotation::default())
+    }
+
+    /// Data keys by term under a root key nobody else has: a keyring that is not kept. The highest term seals.
     ///
     /// # Panics
     /// When there is no key at all.
     pub fn new<'k>(keys: impl IntoIterator<Item = (u32, &'k [u8; 32])>) -> Self {
-        let keys: BTreeMap<u32, LessSafeKey> =
-            keys.into_iter().map(|(term, key)| (term, aead(key))).collect();
-        let active = *keys.keys().next_back().expect("a keyring holds at least one key");
-        Self { keys, active }
+        let term = |key: &[u8; 32]| {
+            let key = SecretKey::of(key).expect("32 bytes are a key");
+            Term::new(key, OffsetDateTime::UNIX_EPOCH, 0)
+        };
+        let terms = keys.into_iter().map(|(number, key)| (number, term(key))).collect();
+        Self::assemble(SecretKey::generate(), terms, Rotation::default())
+    }
+
+    pub(super) fn assemble(root: SecretKey, terms: BTreeMap<u32, Term>, rotation: Rotation) -> Self {
+        let (active, newest) = terms.last_key_value().expect("a keyring holds at least one key");
+        let (active, encryptions) = (*active, Arc::new(AtomicU64::new(newest.encryptions)));
+        Self { root, terms, active, rotation, encryptions }
+    }
+
+    /// The same keyring under one more key, which seals from now on; `None` when it is full or terms are used up.
+    #[must_use]
+    pub fn rotated(&self, now: OffsetDateTime) -> Option<Self> {
+        let next = self.active.checked_add(1).filter(|_| self.terms.len() < MAX_TERMS)?;
+        let mut terms = self.copied_terms();
+        terms.insert(next, Term::new(SecretKey::generate(), now, 0));
+        Some(Self::assemble(self.root.clone(), terms, self.rotation))
+    }
+
+    /// The same keys under another root key.
+    #[must_use]
+    pub fn under(&self, root: SecretKey) -> Self {
+        Self::assemble(root, self.copied_terms(), self.rotation).counting_with(self)
+    }
+
+    /// The same keys with other rules of rotation.
+    #[must_use]
+    pub fn with_rotation(&self, rotation: Rotation) -> Self {
+        Self::assemble(self.root.clone(), self.copied_terms(), rotation).counting_with(self)
+    }
+
+    /// Goes on counting where `before` is, when both seal with the same key.
+    pub(super) fn counting_with(mut self, before: &Self) -> Self {
+        if self.active == before.active {
+            before.encryptions.fetch_max(self.encryptions.load(Relaxed), Relaxed);
+            self.encryptions = Arc::clone(&before.encryptions);
+        }
+        self
+    }
+
+    /// With today's count of the active key.
+    fn copied_terms(&self) -> BTreeMap<u32, Term> {
+        self.terms()
+            .map(|(number, term, count)| (number, Term::new(term.key.clone(), term.installed, count)))
+            .collect()
+    }
+
+    /// Every term with its key and what it has sealed by now.
+    pub(super) fn terms(&self) -> impl Iterator<Item = (u32, &Term, u64)> {
+        let count = move |number, term: &Term| {
+            if number == self.active { self.encryptions.load(Relaxed) } else { term.encryptions }
+        };
+        self.terms.iter().map(move |(number, term)| (*number, term, count(*number, term)))
+    }
+
+    /// The key its record is sealed with.
+    #[must_use]
+    pub fn root(&self) -> &SecretKey {
+        &self.root
+    }
+
+    #[must_use]
+    pub fn rotation(&self) -> Rotation {
+        self.rotation
     }
 
     /// The term that seals now.
@@ -55,25 +139,25 @@ impl Keyring {
         self.active
     }
 
+    #[must_use]
+    pub fn status(&self) -> KeyStatus {
+        let installed =
+            self.terms.get(&self.active).map_or(OffsetDateTime::UNIX_EPOCH, |term| term.installed);
+        KeyStatus { term: self.active, installed, encryptions: self.encryptions.load(Relaxed) }
+    }
+
+    /// Values sealed since the record of this keyring was written.
+    #[must_use]
+    pub fn uncounted(&self) -> u64 {
+        let recorded = self.terms.get(&self.active).map_or(0, |term| term.encryptions);
+        self.encryptions.load(Relaxed).saturating_sub(recorded)
+    }
+
     /// Seals `plain` for the key `path`.
     #[must_use]
     pub fn seal(&self, path: &str, plain: &[u8]) -> Vec<u8> {
-        let nonce = entropy::bytes::<NONCE_LEN>();
-        let mut sealed = Vec::with_capacity(HEADER + plain.len() + AES_256_GCM.tag_len());
-        sealed.extend_from_slice(&self.active.to_be_bytes());
-        sealed.push(VERSION);
-        sealed.extend_from_slice(&nonce);
-        sealed.extend_from_slice(plain);
-        let key = &self.keys[&self.active];
-        let tag = key
-            .seal_in_place_separate_tag(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::from(path.as_bytes()),
-                sealed.get_mut(HEADER..).unwrap_or_default(),
-            )
-            .expect("a value is far below the cipher's limit");
-        sealed.extend_from_slice(tag.as_ref());
-        sealed
+        self.encryptions.fetch_add(1, Relaxed);
+        envelope::seal(&self.terms[&self.active].cipher, self.active, path, plain)
     }
 
     /// Opens what [`seal`](Self::seal) made for the same path.
@@ -81,31 +165,21 @@ impl Keyring {
     /// # Errors
     /// The envelope is not ours, its key is unknown, or it was changed or moved.
     pub fn open(&self, path: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
-        let (term, rest) = sealed.split_first_chunk::<4>().ok_or(KeyringError::Short)?;
-        let (version, rest) = rest.split_first().ok_or(KeyringError::Short)?;
-        if *version != VERSION {
-            return Err(KeyringError::Version(*version));
-        }
-        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_LEN>().ok_or(KeyringError::Short)?;
-        let term = u32::from_be_bytes(*term);
-        let key = self.keys.get(&term).ok_or(KeyringError::Term(term))?;
-        let mut plain = Zeroizing::new(ciphertext.to_vec());
-        let length = key
-            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(path.as_bytes()), &mut plain)
-            .map_err(|_| KeyringError::Forged)?
-            .len();
-        plain.truncate(length);
-        Ok(plain)
+        envelope::open(|term| self.terms.get(&term).map(|term| &term.cipher), path, sealed)
     }
 }
 
-fn aead(key: &[u8; 32]) -> LessSafeKey {
-    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).expect("32 bytes are a key"))
+// === impl Term ===
+
+impl Term {
+    pub(super) fn new(key: SecretKey, installed: OffsetDateTime, encryptions: u64) -> Self {
+        Self { cipher: envelope::cipher(key.expose()), key, installed, encryptions }
+    }
 }
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Keyring(term {}, {} keys)", self.active, self.keys.len())
+        write!(f, "Keyring(term {}, {} keys)", self.active, self.terms.len())
     }
 }
 
@@ -134,5 +208,18 @@ mod tests {
         assert_eq!(ring.active_term(), 2);
         assert_eq!(ring.open("k", &old).unwrap().as_slice(), b"v");
         assert_eq!(Keyring::new([(2, &[2; 32])]).open("k", &old), Err(KeyringError::Term(1)));
+    }
+
+    #[test]
+    fn a_new_key_counts_from_nothing_and_a_new_root_key_counts_on() {
+        let first = Keyring::generate(OffsetDateTime::UNIX_EPOCH);
+        let sealed = first.seal("k", b"v");
+        let same = first.under(SecretKey::generate());
+        assert_eq!((same.status().encryptions, same.uncounted()), (1, 0));
+        drop(first.seal("k", b"v"));
+        assert_eq!((same.status().encryptions, same.uncounted()), (2, 1), "one count for one key");
+        let next = same.rotated(OffsetDateTime::UNIX_EPOCH).unwrap();
+        assert_eq!((next.active_term(), next.status().encryptions), (2, 0));
+        assert_eq!(next.open("k", &sealed).unwrap().as_slice(), b"v");
     }
 }

@@ -13,7 +13,9 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::keyring::{Keyring, KeyringError};
+use super::envelope::KeyringError;
+use super::keyring::Keyring;
+use super::record::KeysError;
 use crate::storage::{Changes, CommitIndex, Expectation, Snapshot, StorageError, Write};
 
 /// Largest value, as Vault's raft storage (`max_entry_size`).
@@ -54,8 +56,16 @@ pub struct Transaction {
     keyring: Arc<Keyring>,
     mode: Mode,
     reads: BTreeMap<String, Option<CommitIndex>>,
-    /// `None`: deleted.
-    writes: BTreeMap<String, Option<Zeroizing<Vec<u8>>>>,
+    writes: BTreeMap<String, Pending>,
+}
+
+/// What becomes of a key when the transaction commits.
+enum Pending {
+    /// To be sealed.
+    Plain(Zeroizing<Vec<u8>>),
+    /// To be kept as it is: records that are read while there is no keyring, or that carry a seal of their own.
+    Raw(Bytes),
+    Deleted,
 }
 
 /// A transaction seen through one prefix: all a backend gets.
@@ -96,14 +106,65 @@ impl Transaction {
     /// # Errors
     /// The store cannot be read, or the value does not open.
     pub fn get(&mut self, key: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
-        if let Some(written) = self.writes.get(key) {
-            return Ok(written.clone());
+        match self.writes.get(key) {
+            Some(Pending::Plain(value)) => return Ok(Some(value.clone())),
+            Some(Pending::Raw(value)) => return Ok(Some(self.keyring.open(key, value)?)),
+            Some(Pending::Deleted) => return Ok(None),
+            None => {}
         }
+        self.read(key)?.map(|stored| self.open(key, &stored)).transpose()
+    }
+
+    /// The bytes at `key` as the store has them, own writes of that kind included: records outside of the keyring.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn get_raw(&mut self, key: &str) -> Result<Option<Bytes>, StoreError> {
+        match self.writes.get(key) {
+            Some(Pending::Raw(value)) => Ok(Some(value.clone())),
+            Some(Pending::Plain(_) | Pending::Deleted) => Ok(None),
+            None => self.read(key),
+        }
+    }
+
+    /// Reads the snapshot and remembers to have done so.
+    fn read(&mut self, key: &str) -> Result<Option<Bytes>, StoreError> {
         let stored = self.snapshot.get(key)?;
         if self.mode == Mode::ReadWrite {
             self.reads.insert(key.to_owned(), stored.as_ref().map(|stored| stored.version));
         }
-        stored.map(|stored| Ok(self.keyring.open(key, &stored.value)?)).transpose()
+        Ok(stored.map(|stored| stored.value))
+    }
+
+    /// The snapshot may be younger than the keyring, by a rotation: then it holds the newer keyring too.
+    fn open(&mut self, key: &str, stored: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        let opened = self.keyring.open(key, stored);
+        if let (Err(KeyringError::Term(_)), Ok(newer)) = (&opened, self.keyring.follow(&*self.snapshot)) {
+            self.keyring = Arc::new(newer);
+            return Ok(self.keyring.open(key, stored)?);
+        }
+        Ok(opened?)
+    }
+
+    /// The keys this transaction seals with.
+    #[must_use]
+    pub fn keyring(&self) -> &Arc<Keyring> {
+        &self.keyring
+    }
+
+    /// The keys as the snapshot has them, which may be younger: what a change of the keyring begins with.
+    ///
+    /// # Errors
+    /// The stored keyring does not open.
+    pub(super) fn latest_keyring(&mut self) -> Result<Arc<Keyring>, KeysError> {
+        self.keyring = Arc::new(self.keyring.follow(&*self.snapshot)?);
+        Ok(Arc::clone(&self.keyring))
+    }
+
+    /// What it reads.
+    #[must_use]
+    pub fn snapshot(&self) -> &Arc<dyn Snapshot> {
+        &self.snapshot
     }
 
     /// Sets `key` when the transaction commits.
@@ -114,7 +175,15 @@ impl Transaction {
         if value.len() > MAX_ENTRY_BYTES {
             return Err(StoreError::TooLarge { got: value.len() });
         }
-        self.write(key, Some(value))
+        self.write(key, Pending::Plain(value))
+    }
+
+    /// Sets `key` to these very bytes when the transaction commits. Only for what seals itself or is no secret.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`], or too many changes.
+    pub fn put_raw(&mut self, key: &str, value: impl Into<Bytes>) -> Result<(), StoreError> {
+        self.write(key, Pending::Raw(value.into()))
     }
 
     /// Removes `key` when the transaction commits; an absent one is no error.
@@ -122,10 +191,10 @@ impl Transaction {
     /// # Errors
     /// [`StoreError::ReadOnly`], or too many changes.
     pub fn delete(&mut self, key: &str) -> Result<(), StoreError> {
-        self.write(key, None)
+        self.write(key, Pending::Deleted)
     }
 
-    fn write(&mut self, key: &str, value: Option<Zeroizing<Vec<u8>>>) -> Result<(), StoreError> {
+    fn write(&mut self, key: &str, value: Pending) -> Result<(), StoreError> {
         if self.mode == Mode::ReadOnly {
             return Err(StoreError::ReadOnly);
         }
@@ -165,8 +234,9 @@ impl Transaction {
         let mut keys = self.snapshot.keys(prefix, "", usize::MAX)?;
         let own = || self.writes.iter().filter(|(key, _)| key.starts_with(prefix));
         if own().next().is_some() {
-            keys.retain(|key| !matches!(self.writes.get(key), Some(None)));
-            keys.extend(own().filter(|(_, value)| value.is_some()).map(|(key, _)| key.clone()));
+            keys.retain(|key| !matches!(self.writes.get(key), Some(Pending::Deleted)));
+            let kept = own().filter(|(_, value)| !matches!(value, Pending::Deleted));
+            keys.extend(kept.map(|(key, _)| key.clone()));
             keys.sort_unstable();
             keys.dedup();
         }
@@ -186,9 +256,10 @@ impl Transaction {
             return None;
         }
         let expect = self.reads.into_iter().map(|(key, version)| Expectation { key, version }).collect();
-        let seal = |(key, value): (String, Option<Zeroizing<Vec<u8>>>)| match value {
-            Some(plain) => Write::Put { value: Bytes::from(self.keyring.seal(&key, &plain)), key },
-            None => Write::Delete { key },
+        let seal = |(key, value): (String, Pending)| match value {
+            Pending::Plain(plain) => Write::Put { value: Bytes::from(self.keyring.seal(&key, &plain)), key },
+            Pending::Raw(value) => Write::Put { value, key },
+            Pending::Deleted => Write::Delete { key },
         };
         Some(Changes { expect, writes: self.writes.into_iter().map(seal).collect() })
     }
