@@ -99,7 +99,8 @@ fn success(operation: Operation, request_id: &str, response: &Response) -> Answe
 
 fn enveloped(status: u16, request_id: &str, response: &Response) -> Answered {
     match envelope::write(request_id, response) {
-        Ok(bytes) => Answered::new(status, Bytes::from(bytes.to_vec())),
+        // Not copied, and wiped when it has been sent.
+        Ok(bytes) => Answered::new(status, Bytes::from_owner(bytes)),
         Err(_) => Answered::errors(500, "the answer could not be encoded"),
     }
 }

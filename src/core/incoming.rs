@@ -1,8 +1,10 @@
 //! A request as it comes from the wire, before anybody knows who asks and which mount answers.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
@@ -12,16 +14,16 @@ use crate::logical::Client;
 /// See the module.
 pub struct Incoming {
     /// UUID, made at the door.
-    pub id: String,
+    pub id: Arc<str>,
     pub operation: Operation,
     /// Canonical, without `v1/`.
     pub path: String,
-    pub data: Map<String, Value>,
+    pub data: Arc<Map<String, Value>>,
     pub token: Option<Zeroizing<String>>,
     pub client: Client,
     pub wrap: Option<Wrap>,
-    /// All request headers a mount may ask for, lower-case names; not the token's.
-    pub headers: Vec<(String, String)>,
+    /// All that a mount may ask for; not the token's.
+    pub headers: HeaderMap,
 }
 
 /// `X-Vault-Wrap-TTL` and `X-Vault-Wrap-Format`.

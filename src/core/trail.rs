@@ -186,7 +186,7 @@ impl Trail {
     fn request_entry(&self) -> RequestEntry {
         let incoming = &self.incoming;
         RequestEntry {
-            id: incoming.id.clone(),
+            id: incoming.id.to_string(),
             client_id: self.token.as_deref().map(TokenEntry::client_id).unwrap_or_default(),
             operation: self.operation.as_str(),
             mount: self.mount(),
@@ -197,7 +197,7 @@ impl Trail {
                 .map(|token| token.accessor.clone())
                 .unwrap_or_default(),
             path: incoming.path.clone(),
-            data: incoming.data.clone(),
+            data: Map::clone(&incoming.data),
             remote_address: incoming.client.address.map(|address| address.to_string()).unwrap_or_default(),
             remote_port: incoming.client.port,
             wrap_ttl: incoming.wrap.map(|wrap| wrap.ttl.as_secs()).unwrap_or_default(),

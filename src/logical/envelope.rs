@@ -1,39 +1,51 @@
 //! The JSON envelope of an answer: the same ten keys in the same order, whatever the backend.
 
-use serde::ser::{SerializeMap, Serializer};
-use serde_json::value::RawValue;
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::response::{Body, Response};
 
+/// The envelope without its values.
+const FRAME_BYTES: usize = 256;
+
 /// The envelope of `response`; a wrapped one shows nothing but its `wrap_info`, not even the request's id.
 ///
+/// A body a backend has encoded itself is taken as the JSON it says it is: reading it again would cost more than all the
+/// rest.
+///
 /// # Errors
-/// The body is not JSON: a backend's [`Body::Encoded`] was none.
+/// A value cannot be JSON (a map with keys that are no text).
 pub fn write(request_id: &str, response: &Response) -> Result<Zeroizing<Vec<u8>>, serde_json::Error> {
-    let mut bytes = Vec::with_capacity(256 + body_len(&response.body));
-    let mut serializer = serde_json::Serializer::new(&mut bytes);
-    let mut map = serializer.serialize_map(None)?;
     let wrapped = response.wrapped.is_some();
+    let mut out = Zeroizing::new(Vec::with_capacity(FRAME_BYTES + body_len(&response.body)));
+    out.push(b'{');
     if let (true, false, Body::Map(data)) = (response.injected, wrapped, &response.body) {
-        data.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;
+        for (key, value) in data {
+            put(&mut out, "", key)?;
+            put(&mut out, ":", value)?;
+            out.push(b',');
+        }
     }
-    map.serialize_entry("request_id", if wrapped { "" } else { request_id })?;
-    map.serialize_entry("lease_id", &response.lease_id)?;
-    map.serialize_entry("renewable", &response.lease_renewable)?;
-    map.serialize_entry("lease_duration", &response.lease_duration_secs)?;
-    if wrapped {
-        map.serialize_entry("data", &())?;
-    } else {
-        write_body(&mut map, &response.body)?;
+    put(&mut out, "\"request_id\":", if wrapped { "" } else { request_id })?;
+    put(&mut out, ",\"lease_id\":", &response.lease_id)?;
+    put(&mut out, ",\"renewable\":", &response.lease_renewable)?;
+    put(&mut out, ",\"lease_duration\":", &response.lease_duration_secs)?;
+    match &response.body {
+        Body::Map(data) if !wrapped => put(&mut out, ",\"data\":", data)?,
+        Body::Encoded(bytes) if !wrapped => {
+            out.extend_from_slice(b",\"data\":");
+            out.extend_from_slice(bytes);
+        }
+        Body::None | Body::Map(_) | Body::Encoded(_) | Body::Raw(_) | Body::Stream(_) => {
+            put(&mut out, ",\"data\":", &())?;
+        }
     }
-    map.serialize_entry("wrap_info", &response.wrapped)?;
+    put(&mut out, ",\"wrap_info\":", &response.wrapped)?;
     let warnings = (!response.warnings.is_empty()).then_some(&response.warnings);
-    map.serialize_entry("warnings", &warnings)?;
-    map.serialize_entry("auth", &response.granted)?;
-    SerializeMap::end(map)?;
-    bytes.push(b'\n');
-    Ok(Zeroizing::new(bytes))
+    put(&mut out, ",\"warnings\":", &warnings)?;
+    put(&mut out, ",\"auth\":", &response.granted)?;
+    out.extend_from_slice(b"}\n");
+    Ok(out)
 }
 
 fn body_len(body: &Body) -> usize {
@@ -43,15 +55,9 @@ fn body_len(body: &Body) -> usize {
     }
 }
 
-fn write_body<M: SerializeMap<Error = serde_json::Error>>(
-    map: &mut M,
-    body: &Body,
-) -> Result<(), serde_json::Error> {
-    match body {
-        Body::None | Body::Raw(_) | Body::Stream(_) => map.serialize_entry("data", &()),
-        Body::Map(data) => map.serialize_entry("data", data),
-        Body::Encoded(bytes) => map.serialize_entry("data", serde_json::from_slice::<&RawValue>(bytes)?),
-    }
+fn put(out: &mut Vec<u8>, before: &str, value: &(impl Serialize + ?Sized)) -> Result<(), serde_json::Error> {
+    out.extend_from_slice(before.as_bytes());
+    serde_json::to_writer(out, value)
 }
 
 #[cfg(test)]

@@ -25,12 +25,12 @@ pub enum Operation {
 #[derive(Clone)]
 pub struct Request {
     /// UUID; in the envelope and the audit log.
-    pub id: String,
+    pub id: Arc<str>,
     pub operation: Operation,
     /// Relative to the mount, decoded once; may end in `/` for lists.
     pub path: String,
     /// The parsed JSON body, or the query of a read.
-    pub data: Map<String, Value>,
+    pub data: Arc<Map<String, Value>>,
     /// `None` on endpoints that need no token.
     pub caller: Option<Arc<Caller>>,
     pub client: Client,

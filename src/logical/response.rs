@@ -235,6 +235,12 @@ impl Response {
         Self::json(serde_json::json!({ "keys": keys }))
     }
 
+    /// Whether there is something to show: data, or a token.
+    #[must_use]
+    pub fn has_content(&self) -> bool {
+        self.granted.is_some() || matches!(self.body, Body::Map(_) | Body::Encoded(_))
+    }
+
     #[must_use]
     pub fn with_warning(mut self, warning: impl Into<String>) -> Self {
         self.warnings.push(warning.into());

@@ -39,14 +39,14 @@ async fn node(audit_devices: Vec<DeviceConfig>) -> Arc<Node> {
 
 async fn ask(node: &Arc<Node>, token: &str, operation: Asked, path: &str, data: Value) -> (u16, Value) {
     let incoming = Incoming {
-        id: "id".to_owned(),
+        id: "id".into(),
         operation,
         path: path.to_owned(),
-        data: data.as_object().unwrap().clone(),
+        data: Arc::new(data.as_object().unwrap().clone()),
         token: (!token.is_empty()).then(|| Zeroizing::new(token.to_owned())),
         client: Client { address: Some([127, 0, 0, 1].into()), port: 1 },
         wrap: None,
-        headers: Vec::new(),
+        headers: http::HeaderMap::new(),
     };
     let answered = node.core.handle(incoming, OffsetDateTime::UNIX_EPOCH).await;
     (answered.status, serde_json::from_slice(&answered.body).unwrap_or(Value::Null))

@@ -31,7 +31,7 @@ impl ApiFront {
 
     async fn serve(&self, request: Request<HttpBody>, peer: Option<SocketAddr>) -> Response<AnswerBody> {
         let (parts, body) = request.into_parts();
-        match parse(&parts, peer) {
+        match parse(parts, peer) {
             Parsed::Refused(answered) => respond(answered, None),
             Parsed::Redirect(to) => redirect(&to),
             Parsed::Request(head) => {
@@ -48,7 +48,7 @@ impl ApiFront {
     async fn with_body(&self, mut head: Head, body: HttpBody) -> Result<Head, Answered> {
         if matches!(head.incoming.operation, Operation::Write | Operation::Patch) {
             let bytes = read_body(body, MAX_REQUEST_BYTES).await?;
-            head.incoming.data = json_object(&bytes)?;
+            head.incoming.data = Arc::new(json_object(&bytes)?);
         }
         Ok(head)
     }

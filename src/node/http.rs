@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, LOCATION, STRICT_TRANSPORT_SECURITY};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, LOCATION, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, request};
 use http_body_util::BodyExt;
 use hyper::body::Incoming as HttpBody;
@@ -17,6 +18,7 @@ use crate::api::operation::{self, Operation};
 use crate::core::answer::Answered;
 use crate::core::incoming::{Incoming, Wrap};
 use crate::duration;
+use crate::entropy;
 use crate::logical::Client;
 use crate::path::{self, PathView};
 
@@ -47,10 +49,10 @@ pub struct Head {
 
 /// Reads the head.
 #[must_use]
-pub fn parse(parts: &request::Parts, peer: Option<SocketAddr>) -> Parsed {
+pub fn parse(mut parts: request::Parts, peer: Option<SocketAddr>) -> Parsed {
     let clean = match path::canonical(parts.uri.path()) {
         PathView::Clean(clean) => clean,
-        PathView::Unclean(_) => return Parsed::Redirect(cleaned(parts)),
+        PathView::Unclean(_) => return Parsed::Redirect(cleaned(&parts)),
         PathView::Invalid(_) => return refused(400, ""),
     };
     let Some(api_path) = clean.strip_prefix("/v1/") else { return refused(404, "") };
@@ -72,17 +74,23 @@ pub fn parse(parts: &request::Parts, peer: Option<SocketAddr>) -> Parsed {
     };
     let reads = matches!(operation, Operation::Read | Operation::List | Operation::Scan | Operation::Delete);
     let incoming = Incoming {
-        id: uuid::Uuid::new_v4().to_string(),
+        id: request_id(),
         operation,
         path: api_path.to_owned(),
-        data: if reads { query_data(parts.uri.query()) } else { Map::new() },
+        data: Arc::new(if reads { query_data(parts.uri.query()) } else { Map::new() }),
         token: token(&parts.headers),
         client: Client { address: peer.map(|peer| peer.ip()), port: peer.map_or(0, |peer| peer.port()) },
         wrap,
-        headers: kept_headers(&parts.headers),
+        headers: kept_headers(std::mem::take(&mut parts.headers)),
     };
     let query = parts.uri.query().map(str::to_owned);
-    Parsed::Request(Box::new(Head { incoming, method: parts.method.clone(), query }))
+    Parsed::Request(Box::new(Head { incoming, method: parts.method, query }))
+}
+
+/// A random UUID of our own generator: the crate's would ask the system for every request.
+fn request_id() -> Arc<str> {
+    let id = uuid::Builder::from_random_bytes(entropy::bytes()).into_uuid();
+    Arc::from(&*id.as_hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()))
 }
 
 fn refused(status: u16, text: &str) -> Parsed {
@@ -140,16 +148,11 @@ fn token(headers: &HeaderMap) -> Option<Zeroizing<String>> {
 }
 
 /// What backends may be tuned to see; the credential never is.
-fn kept_headers(headers: &HeaderMap) -> Vec<(String, String)> {
-    let secret = |name: &http::HeaderName| name == AUTHORIZATION || *name == header::X_VAULT_TOKEN;
-    let plumbing = |name: &http::HeaderName| {
-        matches!(name.as_str(), "host" | "content-length" | "user-agent") || name == ACCEPT
-    };
-    headers
-        .iter()
-        .filter(|(name, _)| !secret(name) && !plumbing(name))
-        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
-        .collect()
+fn kept_headers(headers: HeaderMap) -> HeaderMap {
+    let mut kept = headers;
+    kept.remove(AUTHORIZATION);
+    kept.remove(header::X_VAULT_TOKEN);
+    kept
 }
 
 /// Query parameters as data: one value is text, several are a list.
@@ -300,7 +303,7 @@ mod tests {
         for (name, value) in headers {
             builder = builder.header(*name, *value);
         }
-        parse(&builder.body(()).unwrap().into_parts().0, None)
+        parse(builder.body(()).unwrap().into_parts().0, None)
     }
 
     #[test]
@@ -352,7 +355,7 @@ mod tests {
             panic!("refused")
         };
         let expected = serde_json::json!({"version": "2", "x": ["a b", "c d"]});
-        assert_eq!(Value::Object(head.incoming.data), expected);
+        assert_eq!(Value::Object(Map::clone(&head.incoming.data)), expected);
         assert_eq!(head.incoming.token.unwrap().as_str(), "t");
         assert!(head.incoming.headers.is_empty(), "the token is not passed on");
     }

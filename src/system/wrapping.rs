@@ -69,7 +69,7 @@ impl WrappingEndpoints {
         if call.request.wrap_ttl.is_none() {
             return Err(Fault::invalid("endpoint requires response wrapping to be used"));
         }
-        Ok(Response::of(call.request.data.clone()))
+        Ok(Response::of(serde_json::Map::clone(&call.request.data)))
     }
 
     fn lookup(&self, call: &mut Call<'_>) -> Answer {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
@@ -11,6 +12,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
+
+use crate::logical::Caller;
 
 /// Uses left of a token whose last use was taken: it opens nothing any more and waits to be revoked.
 pub const SPENT: i64 = -1;
@@ -66,7 +69,31 @@ pub struct TokenEntry {
     pub no_identity_policies: bool,
     /// What the auth method keeps for renewals.
     pub internal: Map<String, Value>,
+    #[serde(skip)]
+    pub shown: Shown,
 }
+
+/// What backends see of the token, made once: a cached entry serves many requests.
+#[derive(Debug, Default)]
+pub struct Shown(OnceLock<Arc<Caller>>);
+
+// === impl Shown ===
+
+/// A changed copy shows something else.
+impl Clone for Shown {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+/// Derived from the rest.
+impl PartialEq for Shown {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+// === impl TokenEntry ===
 
 /// Nanoseconds since 1970.
 #[must_use]
@@ -91,6 +118,24 @@ pub fn wire_time(nanos: i64) -> String {
 }
 
 impl TokenEntry {
+    /// The token as backends see it, without its text.
+    #[must_use]
+    pub fn caller(&self) -> Arc<Caller> {
+        Arc::clone(self.shown.0.get_or_init(|| {
+            Arc::new(Caller {
+                token_text: None,
+                accessor: self.accessor.clone(),
+                display_name: self.display_name.clone(),
+                policies: self.policies.clone(),
+                entity_id: self.entity_id.clone(),
+                cubbyhole: self.cubbyhole.clone(),
+                token_key: self.key.clone(),
+                is_root: self.is_root(),
+                is_batch: self.is_batch(),
+            })
+        }))
+    }
+
     #[must_use]
     pub fn is_root(&self) -> bool {
         self.policies.iter().any(|policy| policy == "root")

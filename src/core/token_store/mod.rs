@@ -29,7 +29,7 @@ use time::OffsetDateTime;
 
 pub use create::parse_cidrs;
 pub use create::{Made, TokenSpec, sanitize_policies};
-pub use entry::{Kind, SPENT, TokenEntry, nanos, nanos_after, wire_time};
+pub use entry::{Kind, SPENT, Shown, TokenEntry, nanos, nanos_after, wire_time};
 pub use revoke::{Revoked, Tidied};
 
 use crate::barrier::{StoreError, Transaction};

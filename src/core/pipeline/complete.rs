@@ -1,0 +1,83 @@
+//! What the answer of a backend still needs: the token of a login, the lease of a secret, its wrapping.
+
+use std::sync::Arc;
+
+use super::target::Target;
+use super::{Core, Turn};
+use crate::barrier::Transaction;
+use crate::core::incoming::Wrap;
+use crate::core::token_store::TokenEntry;
+use crate::core::{expiration, wrapping};
+use crate::logical::{Auth, Fault, LeaseRequest, Response, envelope};
+
+impl Core {
+    pub(super) fn complete(
+        &self,
+        tx: &mut Transaction,
+        turn: Turn<'_>,
+        target: &Target,
+        mut response: Response,
+    ) -> Result<Response, Fault> {
+        if let Some(auth) = response.auth.take() {
+            self.log_in(tx, turn, target, &auth, &mut response)?;
+        }
+        if let (Some(lease), Some(token)) = (response.lease.take(), turn.token) {
+            register(tx, turn, target, &lease, token, &mut response)?;
+        }
+        match turn.incoming.wrap {
+            Some(wrap) if response.has_content() => self.wrap(tx, turn, wrap, &response),
+            _ => Ok(response),
+        }
+    }
+
+    fn log_in(
+        &self,
+        tx: &mut Transaction,
+        turn: Turn<'_>,
+        target: &Target,
+        auth: &Auth,
+        response: &mut Response,
+    ) -> Result<(), Fault> {
+        let mount = &target.mounted.info;
+        let made = self.tokens.finish_login(tx, auth, mount, "", &[], &turn.incoming.path, turn.now)?;
+        response.warnings.extend(made.warnings);
+        response.granted = Some(Box::new(made.granted));
+        Ok(())
+    }
+
+    fn wrap(
+        &self,
+        tx: &mut Transaction,
+        turn: Turn<'_>,
+        wrap: Wrap,
+        response: &Response,
+    ) -> Result<Response, Fault> {
+        let envelope = envelope::write(&turn.incoming.id, response)
+            .map_err(|_| Fault::Internal("the answer to wrap is not JSON".to_owned()))?;
+        let accessor = response.granted.as_ref().map(|granted| granted.accessor.clone()).unwrap_or_default();
+        let to_wrap = wrapping::ToWrap {
+            envelope: &envelope,
+            ttl_secs: wrap.ttl.as_secs(),
+            request_path: &turn.incoming.path,
+            wrapped_accessor: &accessor,
+        };
+        let wrapped = wrapping::wrap(tx, &self.tokens, to_wrap, turn.now)?;
+        Ok(Response { wrapped: Some(Box::new(wrapped)), ..Response::empty() })
+    }
+}
+
+fn register(
+    tx: &mut Transaction,
+    turn: Turn<'_>,
+    target: &Target,
+    lease: &LeaseRequest,
+    token: &Arc<TokenEntry>,
+    response: &mut Response,
+) -> Result<(), Fault> {
+    let (path, mount) = (&turn.incoming.path, &target.mounted.info);
+    let (id, ttl) = expiration::register(tx, path, mount, lease, token, turn.now)?;
+    response.lease_id = id;
+    response.lease_renewable = lease.renewable;
+    response.lease_duration_secs = ttl;
+    Ok(())
+}

@@ -1,0 +1,314 @@
+//! One request, start to end.
+//!
+//! ```text
+//!   route ─> begin ─> token ─> policies ─> audit ─> backend ─> token of a login, lease, wrapping ─> commit ─> audit
+//!              └────────────────── run again when a concurrent change came first ──────────────────────┘
+//! ```
+//!
+//! Everything between begin and commit is one transaction: a login that spends a secret id, makes a token and registers
+//! its lease does all of it or nothing. A use of a use-limited token is taken before, on its own: a request that fails
+//! has used it too.
+
+mod complete;
+mod target;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use super::answer::{self, Answered};
+use super::audit::Broker;
+use super::incoming::Incoming;
+use super::mounts::Mounts;
+use super::token_store::{TokenEntry, TokenStore};
+use super::trail::{self, Grounds, Trail};
+use crate::barrier::{Barrier, Mode, Transaction};
+use crate::logical::{Access, Cost, Fault, Operation, Request, Response};
+use crate::storage::CommitError;
+use target::Target;
+
+/// How often a request that loses to concurrent changes is run.
+const MAX_RUNS: u32 = 32;
+
+/// What policies say of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    pub allowed: bool,
+    pub sudo: bool,
+}
+
+/// What is asked of policies.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'q> {
+    pub operation: Operation,
+    /// The whole path.
+    pub path: &'q str,
+    pub request: &'q Incoming,
+    /// Policies and their paths may expire.
+    pub now: OffsetDateTime,
+}
+
+/// Decides by the token's policies.
+pub trait Authorizer: Send + Sync + fmt::Debug {
+    /// # Errors
+    /// The policies cannot be read.
+    fn decide(
+        &self,
+        tx: &mut Transaction,
+        entry: &TokenEntry,
+        question: Question<'_>,
+    ) -> Result<Verdict, Fault>;
+
+    /// Why [`decide`](Self::decide) said what it did; asked only when there is an audit log.
+    ///
+    /// # Errors
+    /// The policies cannot be read.
+    fn grounds(
+        &self,
+        _tx: &mut Transaction,
+        entry: &TokenEntry,
+        _question: Question<'_>,
+    ) -> Result<Grounds, Fault> {
+        let granting = if entry.is_root() { vec!["root".to_owned()] } else { Vec::new() };
+        Ok(Grounds { granting, ..Grounds::default() })
+    }
+}
+
+/// The heart: handles and no behaviour of its own beyond the order of the steps.
+#[derive(Debug)]
+pub struct Core {
+    pub barrier: Arc<Barrier>,
+    pub mounts: Arc<Mounts>,
+    pub tokens: Arc<TokenStore>,
+    pub policies: Arc<dyn Authorizer>,
+    pub audit: Arc<Broker>,
+}
+
+/// One run of a request: what its steps read.
+#[derive(Clone, Copy)]
+struct Turn<'r> {
+    incoming: &'r Incoming,
+    target: Option<&'r Target>,
+    /// Of the token shown, where it is one and may be used from here.
+    token: Option<&'r Arc<TokenEntry>>,
+    now: OffsetDateTime,
+}
+
+/// What one run came to.
+struct Run {
+    trail: Trail,
+    outcome: Result<Response, Fault>,
+    transaction: Transaction,
+}
+
+/// The token shown, or why it could not be looked up.
+type Token = Result<Option<Arc<TokenEntry>>, Fault>;
+
+// === impl Core ===
+
+impl Core {
+    /// Answers a request.
+    pub async fn handle(self: &Arc<Self>, incoming: Incoming, now: OffsetDateTime) -> Answered {
+        let incoming = Arc::new(incoming);
+        let mut trail = Trail::new(&self.audit, &incoming, target::plain(incoming.operation), now);
+        let mut spent = None;
+        for _ in 0..MAX_RUNS {
+            match self.run(&incoming, &mut spent, &mut trail).await {
+                Ok(answered) => return answered,
+                Err(CommitError::Conflict) => {}
+                Err(error) => return failed(&trail, commit_fault(&error)),
+            }
+        }
+        let text = "too many concurrent changes of what this request reads; try again".to_owned();
+        failed(&trail, Fault::Status { status: 500, text })
+    }
+
+    async fn run(
+        self: &Arc<Self>,
+        incoming: &Arc<Incoming>,
+        spent: &mut Option<Arc<TokenEntry>>,
+        trail: &mut Trail,
+    ) -> Result<Answered, CommitError> {
+        let target = Target::find(&self.mounts.router(), incoming);
+        let mode = target.as_ref().map_or(Mode::ReadOnly, |target| target.mode(incoming));
+        let sealed = || Answered::errors(503, "Vault is sealed");
+        let Ok(mut tx) = self.barrier.begin(mode) else { return Ok(sealed()) };
+        let mut token = match &*spent {
+            Some(entry) => Ok(Some(Arc::clone(entry))),
+            None => self.token(&mut tx, incoming, trail.now),
+        };
+        if spent.is_none() && matches!(&token, Ok(Some(entry)) if entry.num_uses > 0) {
+            *spent = self.take_use(incoming, trail.now).await?;
+            token = Ok(spent.clone());
+            // What was read before the use was taken is old.
+            let Ok(fresh) = self.barrier.begin(mode) else { return Ok(sealed()) };
+            tx = fresh;
+        }
+        let Some(run) = self.evaluate_where_it_may(tx, target, incoming, token, trail.clone()).await else {
+            return Ok(failed(trail, trail::internal_error()));
+        };
+        *trail = run.trail;
+        self.finish(trail, run.outcome, run.transaction).await
+    }
+
+    /// The token shown, if it is one.
+    fn token(&self, tx: &mut Transaction, incoming: &Incoming, now: OffsetDateTime) -> Token {
+        let Some(text) = &incoming.token else { return Ok(None) };
+        Ok(self.tokens.lookup(tx, text, now)?)
+    }
+
+    /// Takes a use of a use-limited token, on its own; the entry as it was, because after its last use the token opens
+    /// nothing any more but this request.
+    async fn take_use(
+        &self,
+        incoming: &Incoming,
+        now: OffsetDateTime,
+    ) -> Result<Option<Arc<TokenEntry>>, CommitError> {
+        for _ in 0..MAX_RUNS {
+            let Ok(mut tx) = self.barrier.begin(Mode::ReadWrite) else { return Ok(None) };
+            let Ok(Some(entry)) = self.token(&mut tx, incoming, now) else { return Ok(None) };
+            if self.tokens.consume_use(&mut tx, &entry, now).is_err() {
+                return Err(CommitError::NotWritable);
+            }
+            match self.barrier.commit(tx).await {
+                Ok(_) => return Ok(Some(entry)),
+                Err(CommitError::Conflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(CommitError::Conflict)
+    }
+
+    /// Heavy work would hold up every other request of the thread. `None`: it panicked, and nothing was committed.
+    async fn evaluate_where_it_may(
+        self: &Arc<Self>,
+        tx: Transaction,
+        target: Option<Target>,
+        incoming: &Arc<Incoming>,
+        token: Token,
+        trail: Trail,
+    ) -> Option<Run> {
+        if !target.as_ref().is_some_and(|target| target.cost == Cost::Heavy) {
+            return Some(self.evaluate(tx, target.as_ref(), incoming, token, trail));
+        }
+        let (core, incoming) = (Arc::clone(self), Arc::clone(incoming));
+        let evaluate = move || core.evaluate(tx, target.as_ref(), &incoming, token, trail);
+        tokio::task::spawn_blocking(evaluate).await.ok()
+    }
+
+    fn evaluate(
+        &self,
+        mut tx: Transaction,
+        target: Option<&Target>,
+        incoming: &Incoming,
+        token: Token,
+        mut trail: Trail,
+    ) -> Run {
+        trail.operation = target::plain(incoming.operation);
+        let outcome = match token {
+            Ok(token) => {
+                let token = token.as_ref().filter(|entry| entry.admits(incoming.client.address));
+                self.steps(&mut tx, Turn { incoming, target, token, now: trail.now }, &mut trail)
+            }
+            Err(fault) => trail.request(Some(&fault)).and(Err(fault)),
+        };
+        Run { trail, outcome, transaction: tx }
+    }
+
+    fn steps(&self, tx: &mut Transaction, turn: Turn<'_>, trail: &mut Trail) -> Result<Response, Fault> {
+        let open = turn.target.is_some_and(|target| target.access == Access::Open);
+        trail.about(turn.target.map(|target| &target.mounted), open, turn.token);
+        let admitted = self.admit(tx, turn, trail);
+        trail.request(admitted.as_ref().err())?;
+        let (Some(target), Some(request)) = (turn.target, admitted?) else {
+            return Err(no_handler(&turn.incoming.path));
+        };
+        trail.routed();
+        let response = target.answer(tx, &request, turn.now)?;
+        self.complete(tx, turn, target, response)
+    }
+
+    /// The request as its backend gets it, once policies allow it; `None` where no mount serves the path.
+    fn admit(
+        &self,
+        tx: &mut Transaction,
+        turn: Turn<'_>,
+        trail: &mut Trail,
+    ) -> Result<Option<Request>, Fault> {
+        let mut request =
+            turn.target.map(|target| target.request(turn.incoming, trail.operation, turn.token));
+        if let (Some(target), Some(request)) = (turn.target, &mut request) {
+            request.operation = target.create_or_update(tx, request, turn.now)?;
+            trail.operation = request.operation;
+        }
+        self.authorize(tx, turn, trail)?;
+        Ok(request)
+    }
+
+    /// Open endpoints ask nobody; all others a token, and its policies.
+    fn authorize(&self, tx: &mut Transaction, turn: Turn<'_>, trail: &mut Trail) -> Result<(), Fault> {
+        let access = turn.target.map_or(Access::Token, |target| target.access);
+        if access == Access::Open {
+            return Ok(());
+        }
+        let (entry, incoming) = (turn.token.ok_or_else(denied)?, turn.incoming);
+        let question =
+            Question { operation: trail.operation, path: &incoming.path, request: incoming, now: turn.now };
+        let verdict = self.policies.decide(tx, entry, question)?;
+        let allowed = verdict.allowed && (verdict.sudo || access != Access::Sudo);
+        if !trail.is_silent() {
+            trail.judged(allowed, self.policies.grounds(tx, entry, question)?);
+        }
+        if allowed { Ok(()) } else { Err(Fault::Denied) }
+    }
+
+    /// A failed request changes nothing. What was not written down is not told.
+    async fn finish(
+        &self,
+        trail: &Trail,
+        outcome: Result<Response, Fault>,
+        transaction: Transaction,
+    ) -> Result<Answered, CommitError> {
+        let index = match outcome {
+            Ok(_) => self.barrier.commit(transaction).await?,
+            Err(_) => transaction.index(),
+        };
+        Ok(told(trail, &outcome).at(index))
+    }
+}
+
+/// No token, or none that is one: the words differ from a policy's denial.
+fn denied() -> Fault {
+    Fault::Status { status: 403, text: "permission denied".to_owned() }
+}
+
+fn no_handler(path: &str) -> Fault {
+    Fault::NotFound(format!("no handler for route {path:?}. route entry not found."))
+}
+
+/// What the client is told; what no audit device wrote down is not.
+fn told(trail: &Trail, outcome: &Result<Response, Fault>) -> Answered {
+    match trail.response(outcome) {
+        Ok(()) => answer::of(trail.operation, trail.request_id(), outcome),
+        Err(_) => answer::of(trail.operation, trail.request_id(), &Err(trail::internal_error())),
+    }
+}
+
+fn failed(trail: &Trail, fault: Fault) -> Answered {
+    told(trail, &Err(fault))
+}
+
+fn commit_fault(error: &CommitError) -> Fault {
+    let (status, text) = match error {
+        CommitError::NotWritable => (503, "node is not active".to_owned()),
+        CommitError::Full => (507, "storage is out of space; free some and try again".to_owned()),
+        CommitError::Conflict
+        | CommitError::TooLarge { .. }
+        | CommitError::Unknown
+        | CommitError::Storage(_) => (500, error.to_string()),
+    };
+    Fault::Status { status, text }
+}

@@ -1,0 +1,171 @@
+//! Where a request goes, found before anything of it runs, and how it gets there.
+
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use crate::api::operation::Operation as Asked;
+use crate::barrier::{Mode, Transaction};
+use crate::core::incoming::Incoming;
+use crate::core::router::{Mounted, Router};
+use crate::core::token_store::TokenEntry;
+use crate::logical::{
+    Access, Call, Caller, Captures, Cost, Effect, Endpoint, Fault, Operation, Request, Response,
+};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) mounted: Arc<Mounted>,
+    /// Relative to the mount.
+    path: String,
+    endpoint: Option<usize>,
+    pub(super) access: Access,
+    effect: Effect,
+    pub(super) cost: Cost,
+}
+
+// === impl Target ===
+
+impl Target {
+    /// `None`: no mount serves the path.
+    pub(super) fn find(router: &Router, incoming: &Incoming) -> Option<Self> {
+        let (mounted, path) = router.route(&incoming.path)?;
+        let endpoint = mounted.backend.find(path).map(|(endpoint, _)| endpoint);
+        let known = endpoint.and_then(|endpoint| mounted.backend.endpoints().get(endpoint));
+        let method = known.and_then(|known| method(known, incoming.operation));
+        let (effect, cost) = method.unwrap_or((Effect::Read, Cost::Light));
+        Some(Self {
+            path: path.to_owned(),
+            access: known.map_or(Access::Token, |known| known.access),
+            mounted: Arc::clone(mounted),
+            endpoint,
+            effect,
+            cost,
+        })
+    }
+
+    /// Reads run read-only: they record nothing and conflict with nobody.
+    pub(super) fn mode(&self, incoming: &Incoming) -> Mode {
+        match self.effect {
+            Effect::Read | Effect::Local if incoming.wrap.is_none() => Mode::ReadOnly,
+            Effect::Read | Effect::Local | Effect::Write => Mode::ReadWrite,
+        }
+    }
+
+    pub(super) fn request(
+        &self,
+        incoming: &Incoming,
+        operation: Operation,
+        token: Option<&Arc<TokenEntry>>,
+    ) -> Request {
+        Request {
+            id: Arc::clone(&incoming.id),
+            operation,
+            path: self.path.clone(),
+            data: Arc::clone(&incoming.data),
+            caller: token.map(|entry| self.caller(entry, incoming)),
+            client: incoming.client.clone(),
+            wrap_ttl: incoming.wrap.map(|wrap| wrap.ttl),
+            headers: self.passed_headers(incoming),
+        }
+    }
+
+    /// Only the token store's own endpoints see the token's text.
+    fn caller(&self, entry: &TokenEntry, incoming: &Incoming) -> Arc<Caller> {
+        let caller = entry.caller();
+        if self.mounted.entry.kind != "token" {
+            return caller;
+        }
+        let token_text = incoming.token.clone().map(Arc::new);
+        Arc::new(Caller { token_text, ..Caller::clone(&caller) })
+    }
+
+    fn passed_headers(&self, incoming: &Incoming) -> Vec<(String, String)> {
+        let wanted = &self.mounted.entry.config.passthrough_request_headers;
+        let values = wanted
+            .iter()
+            .flat_map(|name| incoming.headers.get_all(name.as_str()).iter().map(move |v| (name, v)));
+        values
+            .filter_map(|(name, value)| Some((name.to_lowercase(), value.to_str().ok()?.to_owned())))
+            .collect()
+    }
+
+    /// A write of what does not exist is a create, where the endpoint tells.
+    pub(super) fn create_or_update(
+        &self,
+        tx: &mut Transaction,
+        request: &Request,
+        now: OffsetDateTime,
+    ) -> Result<Operation, Fault> {
+        let (Operation::Update, Some(endpoint)) = (request.operation, self.endpoint) else {
+            return Ok(request.operation);
+        };
+        match self.mounted.backend.exists(endpoint, &mut self.call(tx, request, now))? {
+            Some(false) => Ok(Operation::Create),
+            Some(true) | None => Ok(Operation::Update),
+        }
+    }
+
+    /// What the backend says.
+    pub(super) fn answer(
+        &self,
+        tx: &mut Transaction,
+        request: &Request,
+        now: OffsetDateTime,
+    ) -> Result<Response, Fault> {
+        let endpoint = self.endpoint.ok_or(Fault::UnsupportedPath)?;
+        let mut response = self.mounted.backend.handle(endpoint, &mut self.call(tx, request, now))?;
+        let known = self.mounted.backend.endpoints().get(endpoint);
+        if let Some(ignored) = known.and_then(|known| unrecognized(known, request)) {
+            warn_beside_data(&mut response, ignored);
+        }
+        Ok(response)
+    }
+
+    fn call<'c>(&'c self, tx: &'c mut Transaction, request: &'c Request, now: OffsetDateTime) -> Call<'c> {
+        let captures =
+            self.mounted.backend.find(&self.path).map_or_else(Captures::default, |(_, found)| found);
+        Call { request, store: tx.view(&self.mounted.storage), now, mount: &self.mounted.info, captures }
+    }
+}
+
+/// What the endpoint does for the wire's operation; a write is whichever of create and update it has.
+fn method(endpoint: &Endpoint, asked: Asked) -> Option<(Effect, Cost)> {
+    let operation = plain(asked);
+    endpoint.method(operation).or_else(|| {
+        let creates = operation == Operation::Update;
+        creates.then(|| endpoint.method(Operation::Create)).flatten()
+    })
+}
+
+/// The wire's verb as an operation; whether a write creates is found out later.
+pub(super) fn plain(asked: Asked) -> Operation {
+    match asked {
+        Asked::Write => Operation::Update,
+        Asked::Patch => Operation::Patch,
+        Asked::List => Operation::List,
+        Asked::Scan => Operation::Scan,
+        Asked::Delete => Operation::Delete,
+        Asked::Help => Operation::Help,
+        Asked::Read | Asked::Head | Asked::Options | Asked::Other => Operation::Read,
+    }
+}
+
+/// Parameters nobody reads, in the server's words.
+fn unrecognized(endpoint: &Endpoint, request: &Request) -> Option<String> {
+    if endpoint.fields.is_empty() || request.data.is_empty() {
+        return None;
+    }
+    let known = |name: &str| endpoint.fields.iter().any(|field| field.name == name);
+    let ignored: Vec<&str> = request.data.keys().map(String::as_str).filter(|name| !known(name)).collect();
+    (!ignored.is_empty())
+        .then(|| format!("Endpoint ignored these unrecognized parameters: [{}]", ignored.join(" ")))
+}
+
+/// An answer that says nothing stays a 204: the server warns only beside something.
+fn warn_beside_data(response: &mut Response, warning: String) {
+    if response.has_content() || response.auth.is_some() || !response.warnings.is_empty() {
+        response.warnings.push(warning);
+    }
+}
