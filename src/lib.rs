@@ -30,8 +30,8 @@
 //! * [`api`] (Vault's wire; does not know the configuration) and [`config`] (what we are told)
 //! * [`net`] (bytes and HTTP; does not know Vault)
 //! * [`proxy`] (knows Vault's wire, never a node's inside)
-//! * the node, which knows nothing of the proxy: [`storage`] (transactions with an index), [`barrier`] (ciphertext below,
-//!   plaintext above), [`logical`] (what a backend is)
+//! * the node, which knows nothing of the proxy: [`raft`] (agreement on a log of bytes), [`storage`] (transactions with
+//!   an index), [`barrier`] (ciphertext below, plaintext above), [`logical`] (what a backend is)
 //! * [`cli`] (the way in; decides nothing)
 //!
 //! ## Invariants
