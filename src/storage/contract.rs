@@ -46,8 +46,9 @@ pub(super) fn suite(make: impl Fn() -> Arc<dyn Storage>) {
 }
 
 async fn reads_what_was_written(store: &dyn Storage) {
-    assert_eq!(store.snapshot().index(), 0);
+    let empty = store.snapshot().index();
     let first = store.commit(writes(vec![put("a", "1"), put("b", "2")])).await.unwrap();
+    assert!(first > empty);
     assert_eq!(store.snapshot().index(), first);
     assert_eq!(store.snapshot().get("b").unwrap().unwrap().version, first);
     let second = store.commit(writes(vec![Write::Delete { key: "a".into() }, put("c", "")])).await.unwrap();
@@ -235,5 +236,15 @@ fn file_keeps_the_contract() {
     suite(|| {
         let n = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         file::open(&scratch.path().join(n.to_string())).unwrap()
+    });
+}
+
+#[test]
+fn raft_keeps_the_contract() {
+    let scratch = tempfile::tempdir().unwrap();
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    suite(|| {
+        let n = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        raft::open(&scratch.path().join(n.to_string()), raft::Options::default()).unwrap()
     });
 }

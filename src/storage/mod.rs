@@ -11,8 +11,10 @@
 #[cfg(test)]
 mod contract;
 pub mod file;
+mod image;
 pub mod inmem;
 mod open;
+pub mod raft;
 mod space;
 mod table;
 mod view;
@@ -32,7 +34,8 @@ pub use table::MAX_TRANSACTION_BYTES;
 /// Longest key. Vault's own backends stop at 32 KiB; a path of the API is far below.
 pub const MAX_KEY_BYTES: usize = 32 * 1024;
 
-/// Position of a committed transaction: rises by at least one with each. 0 is the empty store.
+/// Position of a committed transaction: rises by at least one with each. An empty store is at 0, or where its group
+/// was founded.
 pub type CommitIndex = u64;
 
 /// A value and the index of the transaction that wrote it.

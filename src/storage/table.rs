@@ -20,6 +20,7 @@ const ENTRIES: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("ent
 const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
 const INDEX: &str = "index";
 const FORMAT: &str = "format";
+const MARK: &str = "mark";
 
 /// Layout of the two tables.
 pub(super) const FORMAT_VERSION: u64 = 1;
@@ -29,6 +30,18 @@ pub const MAX_TRANSACTION_BYTES: usize = 8 * 1024 * 1024;
 
 /// What came of each transaction of a batch: its index, or [`CommitError::Conflict`].
 pub(super) type Outcomes = Vec<Result<CommitIndex, CommitError>>;
+
+/// Transactions that become one durable or volatile step.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Batch<'a> {
+    /// Each with the index it has if it happens. They rise.
+    pub(super) transactions: &'a [(CommitIndex, Changes)],
+    /// The index of the store afterwards.
+    pub(super) index: CommitIndex,
+    /// Kept beside the index, for whoever gives the indexes.
+    pub(super) mark: Option<&'a [u8]>,
+    pub(super) durability: Durability,
+}
 
 /// See the module.
 pub(super) struct Table {
@@ -91,32 +104,78 @@ impl Table {
         self.observers.lock().push(observer);
     }
 
+    /// What came with the last batch that had one.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub(super) fn mark(&self) -> Result<Option<Vec<u8>>, StorageError> {
+        let read = || -> Result<Option<Vec<u8>>, redb::Error> {
+            let meta = self.database.begin_read()?.open_table(META)?;
+            Ok(meta.get(MARK)?.map(|guard| guard.value().to_vec()))
+        };
+        read().map_err(general)
+    }
+
     /// Runs a batch as one step, publishes it and tells the observers.
     ///
     /// # Errors
     /// Nothing of the batch happened.
-    pub(super) fn apply(&self, batch: &[Changes], durability: Durability) -> Result<Outcomes, CommitError> {
-        let mut index = super::Snapshot::index(&**self.published.load());
-        let first = index;
-        let mut write = || -> Result<Outcomes, redb::Error> {
-            let transaction = begin(&self.database, durability)?;
+    pub(super) fn apply(&self, batch: &Batch<'_>) -> Result<Outcomes, CommitError> {
+        let write = || -> Result<Outcomes, redb::Error> {
+            let transaction = begin(&self.database, batch.durability)?;
             let outcomes = {
                 let mut entries = transaction.open_table(ENTRIES)?;
-                batch
-                    .iter()
-                    .map(|changes| run(&mut entries, changes, &mut index))
+                let each = batch.transactions.iter();
+                each.map(|(index, changes)| run(&mut entries, changes, *index))
                     .collect::<Result<_, Redb>>()?
             };
-            note(&transaction, index)?;
+            note(&transaction, batch.index, batch.mark)?;
             transaction.commit()?;
             Ok(outcomes)
         };
         let outcomes = write().map_err(commit_failed)?;
         self.publish()?;
-        if index > first {
-            self.tell(batch, &outcomes);
-        }
+        self.tell(batch, &outcomes);
         Ok(outcomes)
+    }
+
+    /// Makes every batch so far durable.
+    ///
+    /// # Errors
+    /// They may not be.
+    pub(super) fn checkpoint(&self) -> Result<(), CommitError> {
+        let write =
+            || -> Result<(), redb::Error> { Ok(begin(&self.database, Durability::Immediate)?.commit()?) };
+        write().map_err(commit_failed)
+    }
+
+    /// Replaces every entry by these, durably and as one step, and tells the observers that anything may have changed.
+    ///
+    /// # Errors
+    /// Nothing was changed: an entry could not be had, or the database not written.
+    pub(super) fn replace(
+        &self,
+        entries: impl Iterator<Item = std::io::Result<(String, Vec<u8>)>>,
+        index: CommitIndex,
+        mark: &[u8],
+    ) -> Result<(), CommitError> {
+        let write = || -> Result<(), redb::Error> {
+            let transaction = begin(&self.database, Durability::Immediate)?;
+            transaction.delete_table(ENTRIES)?;
+            {
+                let mut table = transaction.open_table(ENTRIES)?;
+                for entry in entries {
+                    let (key, stored) = entry.map_err(redb::Error::Io)?;
+                    table.insert(key.as_str(), stored.as_slice())?;
+                }
+            }
+            note(&transaction, index, Some(mark))?;
+            Ok(transaction.commit()?)
+        };
+        write().map_err(commit_failed)?;
+        self.publish()?;
+        self.observers.lock().iter().for_each(|observer| observer.changed(index, None));
+        Ok(())
     }
 
     fn publish(&self) -> Result<(), StorageError> {
@@ -124,12 +183,12 @@ impl Table {
         Ok(())
     }
 
-    fn tell(&self, batch: &[Changes], outcomes: &Outcomes) {
+    fn tell(&self, batch: &Batch<'_>, outcomes: &Outcomes) {
         let observers = self.observers.lock();
         if observers.is_empty() {
             return;
         }
-        for (changes, outcome) in batch.iter().zip(outcomes) {
+        for ((_, changes), outcome) in batch.transactions.iter().zip(outcomes) {
             let Ok(index) = outcome else { continue };
             let keys: Vec<String> = changes.writes.iter().map(|write| write.key().to_owned()).collect();
             observers.iter().for_each(|observer| observer.changed(*index, Some(&keys)));
@@ -147,21 +206,20 @@ impl fmt::Debug for Table {
 fn run(
     entries: &mut Rows<'_, &'static str, &'static [u8]>,
     changes: &Changes,
-    index: &mut CommitIndex,
+    index: CommitIndex,
 ) -> Result<Result<CommitIndex, CommitError>, Redb> {
     for expectation in &changes.expect {
         if version_of(entries, &expectation.key)? != expectation.version {
             return Ok(Err(CommitError::Conflict));
         }
     }
-    *index += 1;
     for write in &changes.writes {
         match write {
-            Write::Put { key, value } => put(entries, key, *index, value)?,
+            Write::Put { key, value } => put(entries, key, index, value)?,
             Write::Delete { key } => drop(entries.remove(key.as_str())?),
         }
     }
-    Ok(Ok(*index))
+    Ok(Ok(index))
 }
 
 fn version_of(
@@ -192,9 +250,16 @@ fn begin(database: &Database, durability: Durability) -> Result<redb::WriteTrans
     Ok(transaction)
 }
 
-fn note(transaction: &redb::WriteTransaction, index: CommitIndex) -> Result<(), redb::Error> {
+fn note(
+    transaction: &redb::WriteTransaction,
+    index: CommitIndex,
+    mark: Option<&[u8]>,
+) -> Result<(), redb::Error> {
     let mut meta = transaction.open_table(META)?;
     meta.insert(INDEX, index.to_le_bytes().as_slice())?;
+    if let Some(mark) = mark {
+        meta.insert(MARK, mark)?;
+    }
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Bound;
 
 use bytes::Bytes;
-use redb::{ReadOnlyTable, StorageError as Redb};
+use redb::{Range, ReadOnlyTable, StorageError as Redb};
 
 use super::{CommitIndex, Snapshot, StorageError, Stored};
 
@@ -22,6 +22,11 @@ pub(super) struct View {
 impl View {
     pub(super) fn new(index: CommitIndex, entries: ReadOnlyTable<&'static str, &'static [u8]>) -> Self {
         Self { index, entries }
+    }
+
+    /// Every entry as stored, in the order of the keys.
+    pub(super) fn all(&self) -> Result<Range<'static, &'static str, &'static [u8]>, StorageError> {
+        self.entries.range::<&str>(..).map_err(|e| failed(&e))
     }
 
     /// The first key at or after `from` that starts with `prefix`.

@@ -8,7 +8,7 @@ use redb::Durability;
 use tokio::sync::{mpsc, oneshot};
 
 use super::space::Space;
-use super::table::{Table, check_bounds, size};
+use super::table::{Batch, Table, check_bounds, size};
 use super::{Changes, CommitError, CommitIndex, Committing, Observer, Snapshot, Storage};
 
 /// Transactions waiting for the thread; who comes later waits for a place.
@@ -100,11 +100,14 @@ impl Drop for Local {
 
 fn work(table: &Table, mut jobs: mpsc::Receiver<Job>, durability: Durability, space: Option<&Space>) {
     while let Some(first) = jobs.blocking_recv() {
-        let (batch, answers): (Vec<_>, Vec<_>) =
-            gather(first, &mut jobs).into_iter().map(|job| (job.changes, job.answer)).unzip();
-        let needed = batch.iter().map(size).sum();
+        let jobs = gather(first, &mut jobs);
+        let needed = jobs.iter().map(|job| size(&job.changes)).sum();
+        let indexes = table.view().index() + 1..;
+        let (transactions, answers): (Vec<_>, Vec<_>) =
+            jobs.into_iter().zip(indexes).map(|(job, index)| ((index, job.changes), job.answer)).unzip();
+        let index = transactions.last().map_or(0, |(index, _)| *index);
         let outcome = match space.is_none_or(|space| space.has(needed)) {
-            true => table.apply(&batch, durability),
+            true => table.apply(&Batch { transactions: &transactions, index, mark: None, durability }),
             false => Err(CommitError::Full),
         };
         reply(answers, outcome);

@@ -1,7 +1,7 @@
 //! Stores that are killed while they write: what was acknowledged is there, nothing is there by half.
 //!
-//! The writer is this same test program, started again with a path in its environment; it prints the number of every
-//! acknowledged transaction. `UNDERSTUDY_KILLS` sets how often it is killed (20).
+//! The writer is this same test program, started again with a store's kind and path in its environment; it prints the
+//! number of every acknowledged transaction. `UNDERSTUDY_KILLS` sets how often it is killed (20).
 
 #![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 
@@ -13,11 +13,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use understudy::storage::{Changes, Storage, Write, file};
+use understudy::storage::{Changes, Storage, Write, file, raft};
 
+const KIND: &str = "UNDERSTUDY_TEST_KIND";
 const PLACE: &str = "UNDERSTUDY_TEST_STORE";
 const KILLS: &str = "UNDERSTUDY_KILLS";
 const WRITERS: usize = 8;
+
+fn open(kind: &str, place: &Path) -> Arc<dyn Storage> {
+    match kind {
+        "file" => file::open(place).unwrap(),
+        "raft" => raft::open(place, raft::Options::default()).unwrap(),
+        other => panic!("no store is called {other}"),
+    }
+}
 
 /// Both halves of a transaction hold the same text.
 fn pair(n: u64) -> Changes {
@@ -38,7 +47,8 @@ async fn write_for_ever(store: Arc<dyn Storage>, next: Arc<AtomicU64>) {
 #[test]
 fn the_writer_that_is_killed() {
     let Some(place) = std::env::var_os(PLACE) else { return };
-    let store = file::open(Path::new(&place)).unwrap();
+    let kind = std::env::var_os(KIND).unwrap();
+    let store = open(kind.to_str().unwrap(), Path::new(&place));
     let next = Arc::new(AtomicU64::new(store.snapshot().index()));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
@@ -47,9 +57,10 @@ fn the_writer_that_is_killed() {
     });
 }
 
-fn start(place: &Path) -> Child {
+fn start(kind: &str, place: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "the_writer_that_is_killed", "--nocapture"])
+        .env(KIND, kind)
         .env(PLACE, place)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -58,8 +69,8 @@ fn start(place: &Path) -> Child {
 }
 
 /// Lets it acknowledge some, kills it, and gives back everything it had said.
-fn run_and_kill(place: &Path, enough: usize) -> Vec<u64> {
-    let mut child = start(place);
+fn run_and_kill(kind: &str, place: &Path, enough: usize) -> Vec<u64> {
+    let mut child = start(kind, place);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let number = |line: String| line.strip_prefix("ack ").and_then(|n| n.parse().ok());
     let mut acknowledged: Vec<u64> = lines.by_ref().filter_map(number).take(enough).collect();
@@ -70,8 +81,8 @@ fn run_and_kill(place: &Path, enough: usize) -> Vec<u64> {
     acknowledged
 }
 
-fn verify(place: &Path, acknowledged: &BTreeSet<u64>) {
-    let store = file::open(place).unwrap();
+fn verify(kind: &str, place: &Path, acknowledged: &BTreeSet<u64>) {
+    let store = open(kind, place);
     let view = store.snapshot();
     let half = |name: &str| {
         let keys = view.keys(name, "", usize::MAX).unwrap();
@@ -83,14 +94,23 @@ fn verify(place: &Path, acknowledged: &BTreeSet<u64>) {
     }
 }
 
-#[test]
-fn nothing_acknowledged_is_lost_when_killed() {
+fn kill_again_and_again(kind: &str) {
     let kills = std::env::var_os(KILLS).map_or(20, |n| n.to_str().unwrap().parse().unwrap());
     let scratch = tempfile::tempdir().unwrap();
     let mut acknowledged = BTreeSet::new();
     for kill in 0..kills {
-        acknowledged.extend(run_and_kill(scratch.path(), 1 + kill * 7 % 60));
-        verify(scratch.path(), &acknowledged);
+        acknowledged.extend(run_and_kill(kind, scratch.path(), 1 + kill * 7 % 60));
+        verify(kind, scratch.path(), &acknowledged);
     }
-    println!("{kills} kills, {} acknowledged transactions, all there", acknowledged.len());
+    println!("{kind}: {kills} kills, {} acknowledged transactions, all there", acknowledged.len());
+}
+
+#[test]
+fn file_loses_nothing_acknowledged_when_killed() {
+    kill_again_and_again("file");
+}
+
+#[test]
+fn raft_loses_nothing_acknowledged_when_killed() {
+    kill_again_and_again("raft");
 }
