@@ -1,7 +1,7 @@
 //! Overwrites what may be a secret in a line of a configuration file before anybody sees it.
 //!
-//! It works on the raw line, not on the parsed file: a file that is not YAML is quoted too. It hides too much
-//! rather than too little.
+//! It works on the raw line, not on the parsed file: a file that is neither YAML nor HCL is quoted too. It hides too
+//! much rather than too little.
 
 /// Unbroken letters and digits of this length look like a token or a key and are masked wherever they stand.
 const TOKEN_LIKE: usize = 32;
@@ -11,7 +11,8 @@ const SECRET_WORDS: [&str; 4] = ["sha256", "token", "secret", "password"];
 /// `sha256`, `token` and their like; the name of a file that holds one is no secret.
 pub(crate) fn is_secret_name(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
-    SECRET_WORDS.iter().any(|word| lower.contains(word)) && !lower.contains("file") && lower != "tokens"
+    let secret = SECRET_WORDS.iter().any(|word| lower.contains(word)) || lower.ends_with("_key");
+    secret && !lower.contains("file") && lower != "tokens"
 }
 
 /// The line with everything that may be a secret overwritten by `*`, character for character so that carets stay
@@ -30,10 +31,12 @@ pub(crate) fn masked(line: &str) -> String {
     chars.iter().zip(hidden).map(shown).collect()
 }
 
-/// `sha256: abc, level: x` → `sha256: ***, level: x`. What points to a secret (`${NAME}`, `file:`) stays readable.
+/// `sha256: abc, level: x` → `sha256: ***, level: x`, and HCL's `current_key = "abc"` likewise. What points to a secret
+/// (`${NAME}`, `file:`, `env:`) stays readable.
 fn hide_values(chars: &[char], hidden: &mut [bool]) {
-    for colon in (0..chars.len()).filter(|at| chars.get(*at) == Some(&':')) {
-        let before: Vec<char> = chars.iter().take(colon).rev().copied().take_while(is_key_char).collect();
+    for colon in (0..chars.len()).filter(|at| matches!(chars.get(*at), Some(':' | '='))) {
+        let key = chars.iter().take(colon).rev().skip_while(|c| c.is_whitespace());
+        let before: Vec<char> = key.copied().take_while(is_key_char).collect();
         let name: String = before.into_iter().rev().filter(|c| !matches!(c, '"' | '\'')).collect();
         if is_secret_name(&name) {
             hide_value(chars, colon + 1, hidden);
@@ -49,7 +52,7 @@ fn hide_value(chars: &[char], from: usize, hidden: &mut [bool]) {
     let start = from + chars.iter().skip(from).take_while(|c| c.is_whitespace()).count();
     let quote = chars.get(start).copied().filter(|c| matches!(c, '"' | '\''));
     let text: String = chars.iter().skip(start + usize::from(quote.is_some())).collect();
-    if text.starts_with("${") || text.starts_with("file:") {
+    if ["${", "file:", "env:"].iter().any(|prefix| text.starts_with(prefix)) {
         return;
     }
     let length = match quote {
@@ -107,6 +110,11 @@ mod tests {
             ("x: 0123456789abcdef0123456789abcdef", "x: ********************************"),
             ("{path: \"auth/token/*\", to: any}", "{path: \"auth/token/*\", to: any}"),
             ("connect_timeout:\t1s", "connect_timeout: 1s"),
+            ("  current_key = \"abc\" disabled = true", "  current_key = ***** disabled = true"),
+            ("  current_key = abc", "  current_key = ***"),
+            ("  current_key = \"file:///etc/key\"", "  current_key = \"file:///etc/key\""),
+            ("  current_key_id = \"one\"", "  current_key_id = \"one\""),
+            ("  {\"token\" : \"abc\"}", "  {\"token\" : *****}"),
         ];
         for (line, expected) in cases {
             assert_eq!(masked(line), expected, "{line}");

@@ -1,14 +1,17 @@
-//! From a YAML file to a checked [`proxy::ProxyConfig`], with every mistake reported at once.
+//! The proxy's configuration: from a YAML file to a checked [`proxy::ProxyConfig`], with every mistake reported at once.
 //!
 //! ```text
 //! text ─ tree ─▶ nodes with places ─ decode ─▶ raw types ─ sections ─▶ ProxyConfig ─ cross_check, files
 //!          └──────────────┴────────────────────────┴───────────────────────┴──▶ report ─▶ findings
 //! ```
 //!
+//! A node's configuration is in [`node`]; it shares the findings and how they are reported.
+//!
 //! Invariant: nothing here stops at the first mistake, and no finding holds a secret.
 
 pub mod finding;
 pub mod load;
+pub mod node;
 pub mod proxy;
 pub mod schema;
 

@@ -101,6 +101,19 @@ impl Report {
         value
     }
 
+    /// Says something about a place: for readers that know their places themselves.
+    pub(crate) fn at(
+        &self,
+        severity: Severity,
+        code: &'static str,
+        place: Place,
+        path: &str,
+        message: String,
+        help: Option<String>,
+    ) {
+        self.push(severity, code, place, path, message, help);
+    }
+
     /// The line a setting stands on, for "first given there".
     pub(crate) fn line(&self, path: &str) -> usize {
         self.value(path).line

@@ -221,7 +221,7 @@ pub(crate) fn unknown_word(path: &str, word: &str, known: &[&str], report: &Repo
 }
 
 /// The known word a typing slip away from `word`.
-fn similar<'w>(word: &str, known: impl Iterator<Item = &'w str>) -> Option<String> {
+pub(crate) fn similar<'w>(word: &str, known: impl Iterator<Item = &'w str>) -> Option<String> {
     let slips_max = 1 + word.chars().count() / 4;
     let lower = word.to_ascii_lowercase().replace('-', "_");
     known

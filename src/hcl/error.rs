@@ -11,6 +11,8 @@ pub struct Error {
     pub span: Span,
     /// What is wrong there, without the place.
     pub message: String,
+    /// The same without any word of the text, which may be a secret.
+    wordless: Option<&'static str>,
     /// The list elements around it, innermost first.
     around: Vec<(Span, &'static str)>,
 }
@@ -19,7 +21,18 @@ pub struct Error {
 
 impl Error {
     pub(super) fn new(span: Span, message: impl Into<String>) -> Self {
-        Self { span, message: message.into(), around: Vec::new() }
+        Self { span, message: message.into(), wordless: None, around: Vec::new() }
+    }
+
+    /// The message quotes the text: `wordless` says the same without.
+    pub(super) fn quoting(self, wordless: &'static str) -> Self {
+        Self { wordless: Some(wordless), ..self }
+    }
+
+    /// What is wrong, without a word of the text: for logs.
+    #[must_use]
+    pub fn wordless(&self) -> &str {
+        self.wordless.unwrap_or(&self.message)
     }
 
     /// The same mistake, seen from the list at `span` whose element (`object` or `list`) it is in.

@@ -61,7 +61,7 @@ impl<'a> Parser<'a> {
             TokenKind::Mark('}') | TokenKind::End => {
                 let keys = raw.join(" ");
                 let why = format!("key '{keys}' expected start of object ('{{') or assignment ('=')");
-                return Err(Error::new(end.span, why));
+                return Err(Error::new(end.span, why).quoting("after a key comes `=` or `{`"));
             }
             TokenKind::Mark(_) | TokenKind::Literal(..) | TokenKind::Ident | TokenKind::Quoted(_) => {
                 return Err(no_key(&end));
@@ -95,7 +95,7 @@ impl<'a> Parser<'a> {
             TokenKind::Literal(kind, _) | TokenKind::Quoted(kind) => Ok(Value { kind, span }),
             TokenKind::Mark(_) | TokenKind::Ident | TokenKind::End => {
                 let shown = format!("Unknown token: {span} {} {raw}", kind.name());
-                Err(Error::new(span, shown.trim_end()))
+                Err(Error::new(span, shown.trim_end()).quoting("this is no value; a string is in quotes"))
             }
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Keys may repeat and every item is kept, in order: whether a second one adds or replaces is the reader's rule.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -120,6 +121,17 @@ impl Item {
     #[must_use]
     pub fn key(&self) -> &Key {
         self.keys.first().expect("an item is built with its key")
+    }
+
+    /// What is inside below the first `labels` labels: further ones are keys in there, so `a "b" "c" {}` is what
+    /// `a "b" { c {} }` is. `None`: there are fewer labels, or the value is no object.
+    #[must_use]
+    pub fn inside(&self, labels: usize) -> Option<Cow<'_, Body>> {
+        let body = self.value.as_body()?;
+        let mut further = self.labels().get(labels..)?.iter().cloned();
+        let Some(key) = further.next() else { return Some(Cow::Borrowed(body)) };
+        let item = Self::new(key, further, self.assign, self.value.clone());
+        Some(Cow::Owned(Body { items: vec![item] }))
     }
 
     /// The keys after the first: `"tcp"` of `listener "tcp" {}`.
