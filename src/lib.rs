@@ -25,7 +25,7 @@
 //!
 //! A file imports only from its own layer and those above it in this list (`tests/tidy.rs` checks it):
 //!
-//! * vocabulary: [`backoff`], [`clock`], [`index`], [`path`], [`secret`], [`shutdown`], [`telemetry`]
+//! * vocabulary: [`backoff`], [`clock`], [`index`], [`json_text`], [`path`], [`secret`], [`shutdown`], [`telemetry`]
 //! * [`hcl`] (the language of configuration and policies)
 //! * [`api`] (Vault's wire; does not know the configuration) and [`config`] (what we are told)
 //! * [`net`] (bytes and HTTP; does not know Vault)
@@ -54,6 +54,7 @@ pub mod clock;
 pub mod duration;
 pub mod entropy;
 pub mod index;
+pub mod json_text;
 pub mod path;
 pub mod secret;
 pub mod shutdown;

@@ -9,7 +9,18 @@ use std::path::{Path, PathBuf};
 
 /// Lowest layer first: a module imports from layers before its own, never from its own layer or a later one.
 const LAYERS: &[&[&str]] = &[
-    &["backoff", "clock", "duration", "entropy", "index", "path", "secret", "shutdown", "telemetry"],
+    &[
+        "backoff",
+        "clock",
+        "duration",
+        "entropy",
+        "index",
+        "json_text",
+        "path",
+        "secret",
+        "shutdown",
+        "telemetry",
+    ],
     &["hcl"],
     &["api", "config"],
     &["net"],
