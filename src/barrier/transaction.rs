@@ -231,15 +231,16 @@ impl Transaction {
     /// # Errors
     /// The store cannot be read.
     pub fn keys(&self, prefix: &str, limit: usize) -> Result<Vec<String>, StoreError> {
-        let mut keys = self.snapshot.keys(prefix, "", usize::MAX)?;
         let own = || self.writes.iter().filter(|(key, _)| key.starts_with(prefix));
-        if own().next().is_some() {
-            keys.retain(|key| !matches!(self.writes.get(key), Some(Pending::Deleted)));
-            let kept = own().filter(|(_, value)| !matches!(value, Pending::Deleted));
-            keys.extend(kept.map(|(key, _)| key.clone()));
-            keys.sort_unstable();
-            keys.dedup();
+        if own().next().is_none() {
+            return Ok(self.snapshot.keys(prefix, "", limit)?);
         }
+        let mut keys = self.snapshot.keys(prefix, "", usize::MAX)?;
+        keys.retain(|key| !matches!(self.writes.get(key), Some(Pending::Deleted)));
+        let kept = own().filter(|(_, value)| !matches!(value, Pending::Deleted));
+        keys.extend(kept.map(|(key, _)| key.clone()));
+        keys.sort_unstable();
+        keys.dedup();
         keys.truncate(limit);
         Ok(keys)
     }

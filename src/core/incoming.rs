@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -19,6 +20,8 @@ pub struct Incoming {
     /// Canonical, without `v1/`.
     pub path: String,
     pub data: Arc<Map<String, Value>>,
+    /// The text `data` was parsed from; empty where it came from the query.
+    pub body: Bytes,
     pub token: Option<Zeroizing<String>>,
     pub client: Client,
     pub wrap: Option<Wrap>,

@@ -4,22 +4,32 @@
 //! field "ttl": ...`.
 
 use std::collections::BTreeMap;
+use std::num::{IntErrorKind, ParseIntError};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use super::response::Fault;
+use super::route::{Field, FieldKind};
 
 /// Typed access to the data of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Fields<'d> {
     data: &'d Map<String, Value>,
+    /// Before the text of every error.
+    prefix: &'static str,
 }
 
 impl<'d> Fields<'d> {
     #[must_use]
     pub fn new(data: &'d Map<String, Value>) -> Self {
-        Self { data }
+        Self { data, prefix: "Field validation failed: " }
+    }
+
+    /// For the question whether something exists: there the server says what is wrong without the first words.
+    #[must_use]
+    pub fn of_existence_check(data: &'d Map<String, Value>) -> Self {
+        Self { data, prefix: "" }
     }
 
     /// Whether the field was given, and not as `null`.
@@ -43,10 +53,9 @@ impl<'d> Fields<'d> {
             Value::String(text) => Ok(Some(text.clone())),
             Value::Number(number) => Ok(Some(number.to_string())),
             Value::Bool(flag) => Ok(Some(if *flag { "1" } else { "0" }.to_owned())),
-            Value::Null | Value::Array(_) | Value::Object(_) => Err(convert(
-                name,
-                &format!("'' expected type 'string', got unconvertible type '{}'", go_type(value)),
-            )),
+            Value::Null | Value::Array(_) | Value::Object(_) => {
+                Err(self.convert(name, &unconvertible("string", value)))
+            }
         }
     }
 
@@ -55,26 +64,45 @@ impl<'d> Fields<'d> {
     pub fn flag(&self, name: &str) -> Result<Option<bool>, Fault> {
         let Some(value) = self.raw(name) else { return Ok(None) };
         let parsed = match value {
-            Value::Bool(flag) => Some(*flag),
-            Value::Number(number) => number.as_f64().map(|number| number != 0.0),
-            Value::String(text) => go_bool(text),
-            Value::Null | Value::Array(_) | Value::Object(_) => None,
+            Value::Bool(flag) => Ok(*flag),
+            Value::Number(number) => Ok(number.as_f64() != Some(0.0)),
+            Value::String(text) => go_bool(text).ok_or_else(|| {
+                "'' cannot parse value as 'bool': strconv.ParseBool: invalid syntax".to_owned()
+            }),
+            Value::Null | Value::Array(_) | Value::Object(_) => Err(unconvertible("bool", value)),
         };
-        parsed.map(Some).ok_or_else(|| convert(name, "cannot parse '' as bool"))
+        parsed.map(Some).map_err(|why| self.convert(name, &why))
     }
 
     /// # Errors
-    /// Not a whole number.
+    /// Not a whole number of 64 bits.
     pub fn int(&self, name: &str) -> Result<Option<i64>, Fault> {
         let Some(value) = self.raw(name) else { return Ok(None) };
-        let parsed = match value {
-            Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?)),
-            Value::String(text) if text.is_empty() => Some(0),
-            Value::String(text) => text.parse().ok(),
-            Value::Bool(flag) => Some(i64::from(*flag)),
-            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        go_int(value).map(Some).map_err(|why| self.convert(name, &format!("'' {why}")))
+    }
+
+    /// A list of whole numbers, or one text with commas between them, or a single number.
+    ///
+    /// # Errors
+    /// One of them is none; the text names the first.
+    pub fn ints(&self, name: &str) -> Result<Option<Vec<i64>>, Fault> {
+        let Some(value) = self.raw(name) else { return Ok(None) };
+        let split = |text: &str| text.split(',').map(Value::from).collect();
+        let members = match value {
+            Value::Array(members) => members.clone(),
+            Value::String(text) if text.is_empty() => Vec::new(),
+            Value::String(text) => split(text),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => vec![value.clone()],
         };
-        parsed.map(Some).ok_or_else(|| convert(name, "cannot parse '' as int"))
+        let parsed = members.iter().enumerate().map(|(at, member)| {
+            go_int(member).map_err(|why| {
+                self.convert(
+                    name,
+                    &format!("decoding failed due to the following error(s):\n\n'[{at}]' {why}"),
+                )
+            })
+        });
+        parsed.collect::<Result<_, _>>().map(Some)
     }
 
     /// A duration in whole seconds: a number of seconds, or Go's or Vault's text (`1h30m`, `7d`).
@@ -91,13 +119,48 @@ impl<'d> Fields<'d> {
     /// Not a duration, or negative.
     pub fn duration(&self, name: &str) -> Result<Option<Duration>, Fault> {
         let Some(value) = self.raw(name) else { return Ok(None) };
-        let parsed = match value {
-            Value::Number(number) => number.as_f64().and_then(|secs| Duration::try_from_secs_f64(secs).ok()),
-            Value::String(text) if text.is_empty() => Some(Duration::ZERO),
-            Value::String(text) => crate::duration::parse(text).ok(),
-            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-        };
-        parsed.map(Some).ok_or_else(|| convert(name, "could not parse duration"))
+        let parsed = go_duration(value).and_then(|(negative, duration)| match negative {
+            true => Err(format!("cannot provide negative value '-{}'", duration.as_secs())),
+            false => Ok(duration),
+        });
+        parsed.map(Some).map_err(|why| self.convert(name, &why))
+    }
+
+    /// A duration that may be negative, in whole seconds.
+    ///
+    /// # Errors
+    /// Not a duration.
+    pub fn signed_seconds(&self, name: &str) -> Result<Option<i64>, Fault> {
+        let Some(value) = self.raw(name) else { return Ok(None) };
+        let (negative, duration) = go_duration(value).map_err(|why| self.convert(name, &why))?;
+        let secs = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        Ok(Some(if negative { -secs } else { secs }))
+    }
+
+    /// Looks at every declared field that was given, as the framework does before a handler runs.
+    ///
+    /// # Errors
+    /// A number, flag, duration or map is none.
+    pub fn check(&self, declared: &[Field]) -> Result<(), Fault> {
+        let given = |field: &&Field| self.has(field.name);
+        if self.data.is_empty() {
+            return Ok(());
+        }
+        declared.iter().filter(given).try_for_each(|field| match field.kind {
+            FieldKind::Int => self.int(field.name).map(drop),
+            FieldKind::Bool => self.flag(field.name).map(drop),
+            FieldKind::DurationSecs => self.duration(field.name).map(drop),
+            FieldKind::Map => self.map(field.name).map(drop),
+            FieldKind::String
+            | FieldKind::LowerString
+            | FieldKind::Name
+            | FieldKind::CommaList
+            | FieldKind::List
+            | FieldKind::KvPairs
+            | FieldKind::Time
+            | FieldKind::Float
+            | FieldKind::Any => Ok(()),
+        })
     }
 
     /// A list of text, or one text with commas; blanks around are dropped, empty members too.
@@ -112,7 +175,7 @@ impl<'d> Fields<'d> {
             Value::Number(_) | Value::Bool(_) => plain_text(value).map(|text| vec![text]),
             Value::Null | Value::Object(_) => None,
         };
-        let members = members.ok_or_else(|| convert(name, "expected a list of strings"))?;
+        let members = members.ok_or_else(|| self.convert(name, "expected a list of strings"))?;
         Ok(Some(
             members
                 .iter()
@@ -128,7 +191,7 @@ impl<'d> Fields<'d> {
         match self.raw(name) {
             None => Ok(None),
             Some(Value::Object(map)) => Ok(Some(map)),
-            Some(other) => Err(convert(name, &format!("'' expected a map, got '{}'", go_kind(other)))),
+            Some(other) => Err(self.convert(name, &not_a_map(other))),
         }
     }
 
@@ -146,7 +209,11 @@ impl<'d> Fields<'d> {
             Value::String(text) => text.split(',').filter(|pair| !pair.is_empty()).map(split_pair).collect(),
             Value::Null | Value::Bool(_) | Value::Number(_) => None,
         };
-        pairs.map(Some).ok_or_else(|| convert(name, "expected a map of strings"))
+        pairs.map(Some).ok_or_else(|| self.convert(name, "expected a map of strings"))
+    }
+
+    fn convert(&self, name: &str, why: &str) -> Fault {
+        Fault::Invalid(format!("{}error converting input for field \"{name}\": {why}", self.prefix))
     }
 }
 
@@ -177,6 +244,26 @@ fn go_bool(text: &str) -> Option<bool> {
     }
 }
 
+/// A duration and whether it is below zero, or what is wrong with it.
+fn go_duration(value: &Value) -> Result<(bool, Duration), String> {
+    let vague = || "could not parse duration from input".to_owned();
+    match value {
+        Value::Number(number) => {
+            let secs = number.as_f64().ok_or_else(vague)?;
+            let length = Duration::try_from_secs_f64(secs.abs()).map_err(|_| vague())?;
+            Ok((secs < 0.0, length))
+        }
+        Value::String(text) if text.is_empty() => Ok((false, Duration::ZERO)),
+        Value::String(text) => {
+            let (negative, length) = text.strip_prefix('-').map_or((false, &**text), |length| (true, length));
+            let length =
+                crate::duration::parse(length).map_err(|_| format!("time: invalid duration {text:?}"))?;
+            Ok((negative && !length.is_zero(), length))
+        }
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => Err(vague()),
+    }
+}
+
 fn go_type(value: &Value) -> &'static str {
     match value {
         Value::Array(_) => "[]interface {}",
@@ -188,18 +275,47 @@ fn go_type(value: &Value) -> &'static str {
     }
 }
 
-fn go_kind(value: &Value) -> &'static str {
+fn unconvertible(wanted: &str, value: &Value) -> String {
+    format!("'' expected type '{wanted}', got unconvertible type '{}'", go_type(value))
+}
+
+/// A list is tried member by member, so it is its first member that is no map.
+fn not_a_map(value: &Value) -> String {
+    const MAP: &str = "map[string]interface {}";
     match value {
-        Value::Array(_) => "slice",
-        Value::Object(_) => "map",
-        Value::Null => "invalid",
-        Value::Bool(_) => "bool",
-        Value::Number(_) | Value::String(_) => "string",
+        Value::Array(members) => match members.first() {
+            Some(first) => unconvertible(MAP, first).replacen("''", "'[0]'", 1),
+            None => unconvertible(MAP, value),
+        },
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            unconvertible(MAP, value)
+        }
     }
 }
 
-fn convert(name: &str, why: &str) -> Fault {
-    Fault::Invalid(format!("Field validation failed: error converting input for field \"{name}\": {why}"))
+/// A whole number the way the server's decoder takes one, or what is wrong with it.
+fn go_int(value: &Value) -> Result<i64, String> {
+    let syntax = || "cannot parse value as 'int': strconv.ParseInt: invalid syntax".to_owned();
+    let parsed = |text: &str| {
+        text.parse().map_err(|error: ParseIntError| {
+            let beyond = matches!(error.kind(), IntErrorKind::PosOverflow | IntErrorKind::NegOverflow);
+            if beyond {
+                "cannot parse value as 'int': strconv.ParseInt: value out of range".to_owned()
+            } else {
+                syntax()
+            }
+        })
+    };
+    match value {
+        Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?)).ok_or_else(syntax),
+        Value::String(text) if text.is_empty() => Ok(0),
+        Value::String(text) => parsed(text),
+        Value::Bool(flag) => Ok(i64::from(*flag)),
+        Value::Null => Ok(0),
+        Value::Array(_) | Value::Object(_) => {
+            Err(format!("expected type 'int', got unconvertible type '{}'", go_type(value)))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -224,5 +340,44 @@ mod tests {
         assert_eq!(fields.text("t").unwrap().unwrap(), "5");
         assert!(!fields.has("null") && fields.text("absent").unwrap().is_none());
         assert!(fields.int("d").is_err() && fields.map("n").is_err() && fields.seconds("l").is_err());
+    }
+
+    #[test]
+    fn errors_are_in_the_servers_words() {
+        let data = json!({"t": "x", "n": 1, "l": [1], "o": {}, "big": "99999999999999999999", "v": ["1", "x"],
+            "neg": "-5s"});
+        let declared = Field { name: "t", kind: FieldKind::Int, description: "" };
+        let fields = Fields::new(data.as_object().unwrap());
+        let syntax = "cannot parse value as 'int': strconv.ParseInt: invalid syntax";
+        for (fault, text) in [
+            (fields.int("t").unwrap_err(), format!("\"t\": '' {syntax}")),
+            (fields.int("big").unwrap_err(), "\"big\": '' cannot parse value as 'int': strconv.ParseInt: value out of range".into()),
+            (fields.int("l").unwrap_err(), "\"l\": '' expected type 'int', got unconvertible type '[]interface {}'".into()),
+            (fields.ints("v").unwrap_err(), format!("\"v\": decoding failed due to the following error(s):\n\n'[1]' {syntax}")),
+            (fields.ints("o").unwrap_err(), "\"o\": decoding failed due to the following error(s):\n\n'[0]' expected type 'int', got unconvertible type 'map[string]interface {}'".into()),
+            (fields.flag("t").unwrap_err(), "\"t\": '' cannot parse value as 'bool': strconv.ParseBool: invalid syntax".into()),
+            (fields.seconds("t").unwrap_err(), "\"t\": time: invalid duration \"x\"".into()),
+            (fields.seconds("l").unwrap_err(), "\"l\": could not parse duration from input".into()),
+            (fields.seconds("neg").unwrap_err(), "\"neg\": cannot provide negative value '-5'".into()),
+            (fields.check(&[declared]).unwrap_err(), format!("\"t\": '' {syntax}")),
+            (fields.map("t").unwrap_err(), "\"t\": '' expected type 'map[string]interface {}', got unconvertible type 'string'".into()),
+            (fields.map("l").unwrap_err(), "\"l\": '[0]' expected type 'map[string]interface {}', got unconvertible type 'json.Number'".into()),
+        ] {
+            assert_eq!(fault.to_string(), format!("Field validation failed: error converting input for field {text}"));
+        }
+        assert_eq!(fields.signed_seconds("neg").unwrap(), Some(-5));
+        let plain = Fields::of_existence_check(data.as_object().unwrap()).int("t").unwrap_err();
+        assert_eq!(plain.to_string(), format!("error converting input for field \"t\": '' {syntax}"));
+    }
+
+    #[test]
+    fn whole_numbers_come_in_lists() {
+        let data = json!({"a": [1, "2", 3.0], "t": "4,5", "n": 6, "e": [], "s": ""});
+        let fields = Fields::new(data.as_object().unwrap());
+        for (name, numbers) in
+            [("a", vec![1, 2, 3]), ("t", vec![4, 5]), ("n", vec![6]), ("e", vec![]), ("s", vec![])]
+        {
+            assert_eq!(fields.ints(name).unwrap().unwrap(), numbers, "{name}");
+        }
     }
 }

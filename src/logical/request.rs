@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::{Map, Value};
 
 /// What is done to the path. The names are those of ACL capabilities where there is one.
@@ -31,6 +32,9 @@ pub struct Request {
     pub path: String,
     /// The parsed JSON body, or the query of a read.
     pub data: Arc<Map<String, Value>>,
+    /// The text `data` was parsed from; empty where it came from the query. For what must come back as it was written:
+    /// `data` holds numbers as machine words.
+    pub body: Bytes,
     /// `None` on endpoints that need no token.
     pub caller: Option<Arc<Caller>>,
     pub client: Client,

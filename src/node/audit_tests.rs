@@ -43,6 +43,7 @@ async fn ask(node: &Arc<Node>, token: &str, operation: Asked, path: &str, data: 
         operation,
         path: path.to_owned(),
         data: Arc::new(data.as_object().unwrap().clone()),
+        body: bytes::Bytes::new(),
         token: (!token.is_empty()).then(|| Zeroizing::new(token.to_owned())),
         client: Client { address: Some([127, 0, 0, 1].into()), port: 1 },
         wrap: None,

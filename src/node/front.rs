@@ -49,6 +49,7 @@ impl ApiFront {
         if matches!(head.incoming.operation, Operation::Write | Operation::Patch) {
             let bytes = read_body(body, MAX_REQUEST_BYTES).await?;
             head.incoming.data = Arc::new(json_object(&bytes)?);
+            head.incoming.body = bytes;
         }
         Ok(head)
     }

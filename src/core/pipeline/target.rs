@@ -64,6 +64,7 @@ impl Target {
             operation,
             path: self.path.clone(),
             data: Arc::clone(&incoming.data),
+            body: incoming.body.clone(),
             caller: token.map(|entry| self.caller(entry, incoming)),
             client: incoming.client.clone(),
             wrap_ttl: incoming.wrap.map(|wrap| wrap.ttl),
