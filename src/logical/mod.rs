@@ -15,6 +15,8 @@ mod request;
 mod response;
 mod route;
 mod stream;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::fmt;
 
