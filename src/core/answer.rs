@@ -109,6 +109,7 @@ fn failure(request_id: &str, fault: &Fault) -> Answered {
     match fault {
         Fault::NeedsActive => Answered::errors(503, "node is not active"),
         Fault::Invalid(text) => Answered::errors(400, text),
+        Fault::InvalidWith { text, data } => Answered::json(400, &json!({ "errors": [text], "data": data })),
         Fault::Denied => Answered::errors(403, &one_error("permission denied")),
         Fault::NotFound(text) => Answered::errors(404, text),
         Fault::NotFoundWith(response) => enveloped(404, request_id, response),

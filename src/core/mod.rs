@@ -4,6 +4,7 @@ pub mod answer;
 pub mod audit;
 pub mod cluster;
 pub mod expiration;
+pub mod identity;
 pub mod incoming;
 pub mod invalidation;
 pub mod mount;

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 
+use super::identity;
 use super::mount::{MountConfig, MountEntry, MountTable, Table};
 use super::router::{BackendFactory, LeaseBounds, Router};
 use crate::barrier::{StoreError, Transaction};
@@ -132,6 +133,9 @@ impl Mounts {
         store(tx, table, &rows)?;
         let mut root = tx.view("");
         root.put_record(&format!("{WIPE}{}", entry.uuid), &table.storage_prefix(&entry.uuid))?;
+        if table == Table::Auth {
+            identity::gone::mount_removed(tx, &entry.accessor)?;
+        }
         Ok(Some(entry))
     }
 
@@ -172,6 +176,9 @@ impl Mounts {
     /// # Errors
     /// The store cannot be read or written.
     pub fn wipe_step(&self, tx: &mut Transaction) -> Result<bool, StoreError> {
+        if identity::gone::forget_step(tx)? {
+            return Ok(true);
+        }
         let Some(uuid) = tx.list(WIPE, "", 1)?.into_iter().next() else { return Ok(false) };
         let record = format!("{WIPE}{uuid}");
         let prefix: String = tx.view("").get_record(&record)?.unwrap_or_default();

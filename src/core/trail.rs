@@ -334,6 +334,7 @@ fn request_error(fault: &Fault) -> String {
         Fault::Status { .. }
         | Fault::NeedsActive
         | Fault::Invalid(_)
+        | Fault::InvalidWith { .. }
         | Fault::NotFound(_)
         | Fault::NotFoundWith(_)
         | Fault::UnsupportedPath
@@ -357,7 +358,7 @@ fn failure(fault: &Fault, is_login: bool) -> Failure {
         Fault::Denied | Fault::Status { status: 403, .. } => {
             Failure { error: one_error("permission denied"), data: Some(text) }
         }
-        Fault::Invalid(_) | Fault::Conflict(_) | Fault::TooMany(_) => {
+        Fault::Invalid(_) | Fault::InvalidWith { .. } | Fault::Conflict(_) | Fault::TooMany(_) => {
             Failure { error: invalid(), data: Some(text) }
         }
         Fault::NeedsActive | Fault::Status { .. } | Fault::Internal(_) => {

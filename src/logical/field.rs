@@ -195,21 +195,30 @@ impl<'d> Fields<'d> {
         }
     }
 
-    /// A map of text to text, or a list of `key=value`.
+    /// A map of text to text, a list of `key=value`, or one such.
     ///
     /// # Errors
     /// Neither.
     pub fn pairs(&self, name: &str) -> Result<Option<BTreeMap<String, String>>, Fault> {
         let Some(value) = self.raw(name) else { return Ok(None) };
-        let pairs = match value {
-            Value::Object(map) => {
-                map.iter().map(|(key, value)| Some((key.clone(), plain_text(value)?))).collect()
-            }
-            Value::Array(members) => members.iter().map(|member| split_pair(member.as_str()?)).collect(),
-            Value::String(text) => text.split(',').filter(|pair| !pair.is_empty()).map(split_pair).collect(),
-            Value::Null | Value::Bool(_) | Value::Number(_) => None,
+        let one = |at: usize, pair: &Value| {
+            split_pair(pair).ok_or_else(|| {
+                self.convert(name, &format!("invalid key pair at index {at} in field \"{name}\""))
+            })
         };
-        pairs.map(Some).ok_or_else(|| self.convert(name, "expected a map of strings"))
+        let pairs: Result<_, Fault> = match value {
+            Value::Object(map) => map
+                .iter()
+                .map(|(key, value)| Some((key.clone(), plain_text(value)?)))
+                .collect::<Option<_>>()
+                .ok_or_else(|| self.convert(name, "expected a map of strings")),
+            Value::Array(members) => members.iter().enumerate().map(|(at, pair)| one(at, pair)).collect(),
+            Value::String(text) if text.is_empty() => Ok(BTreeMap::new()),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+                one(0, value).map(|pair| BTreeMap::from([pair]))
+            }
+        };
+        pairs.map(Some)
     }
 
     fn convert(&self, name: &str, why: &str) -> Fault {
@@ -217,15 +226,16 @@ impl<'d> Fields<'d> {
     }
 }
 
-fn split_pair(pair: &str) -> Option<(String, String)> {
-    pair.split_once('=').map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
+/// `key=value`, with whatever stands around the first `=`.
+fn split_pair(pair: &Value) -> Option<(String, String)> {
+    pair.as_str()?.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()))
 }
 
 fn plain_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Bool(flag) => Some(if *flag { "1" } else { "0" }.to_owned()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }

@@ -85,6 +85,8 @@ pub struct Auth {
     pub kind: TokenKind,
     /// Who logged in, for identity.
     pub alias: Option<Alias>,
+    /// Names of the groups the method says they are in.
+    pub group_aliases: Vec<String>,
     /// Kept with the token for renewal; never shown.
     pub internal: Map<String, Value>,
 }
@@ -173,6 +175,9 @@ pub enum Fault {
     /// 400
     #[error("{0}")]
     Invalid(String),
+    /// 400 with data beside the text: what the caller must decide.
+    #[error("{text}")]
+    InvalidWith { text: String, data: Value },
     /// 403 `permission denied`
     #[error("permission denied")]
     Denied,
@@ -281,6 +286,7 @@ impl fmt::Debug for Fault {
         f.write_str(match self {
             Self::NeedsActive => "NeedsActive",
             Self::Invalid(_) => "Invalid",
+            Self::InvalidWith { .. } => "InvalidWith",
             Self::Denied => "Denied",
             Self::NotFound(_) => "NotFound",
             Self::NotFoundWith(_) => "NotFoundWith",

@@ -7,11 +7,13 @@ use time::OffsetDateTime;
 
 use crate::barrier::Transaction;
 use crate::core::expiration::LeaseEntry;
+use crate::core::identity::{AliasMount, Identity, login};
 use crate::core::mounts::Mounts;
 use crate::core::pipeline::{Authorizer, Question, Verdict};
+use crate::core::policy::Subjects;
 use crate::core::router::Mounted;
 use crate::core::token_store::TokenEntry;
-use crate::logical::{Caller, Fault, LeaseCall, MountInfo, Renewed};
+use crate::logical::{Alias, Caller, Fault, LeaseCall, MountInfo, Renewed};
 use crate::system::authority::Authority;
 use crate::system::leases::LeaseBackends;
 
@@ -23,6 +25,7 @@ pub struct RootOnly;
 #[derive(Debug)]
 pub struct NodeAuthority {
     mounts: Arc<Mounts>,
+    identity: Arc<Identity>,
 }
 
 // === impl RootOnly ===
@@ -37,8 +40,8 @@ impl Authorizer for RootOnly {
 
 impl NodeAuthority {
     #[must_use]
-    pub fn new(mounts: Arc<Mounts>) -> Self {
-        Self { mounts }
+    pub fn new(mounts: Arc<Mounts>, identity: Arc<Identity>) -> Self {
+        Self { mounts, identity }
     }
 
     fn mounted(&self, path: &str) -> Option<Arc<Mounted>> {
@@ -59,8 +62,27 @@ impl Authority for NodeAuthority {
         Ok(matches!(name, "root" | "default"))
     }
 
-    fn entity_of_alias(&self, _tx: &mut Transaction, _alias: &str) -> Result<String, Fault> {
-        Err(Fault::invalid("entity aliases need identity"))
+    fn entity_of_alias(&self, tx: &mut Transaction, alias: &str) -> Result<String, Fault> {
+        let mounted =
+            self.mounted("auth/token/").ok_or_else(|| Fault::Internal("no token mount".to_owned()))?;
+        let mount = AliasMount { accessor: &mounted.entry.accessor, local: mounted.entry.local };
+        let login = Alias { name: alias.to_owned(), ..Alias::default() };
+        match login::entity_of_login(tx, mount, &login, OffsetDateTime::now_utc()) {
+            Ok(entity) => Ok(entity.id),
+            Err(Fault::Status { status: 403, .. }) => {
+                let text = "entity from given entity alias is disabled".to_owned();
+                Err(Fault::Status { status: 403, text })
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    fn identity_policies(&self, tx: &mut Transaction, entry: &TokenEntry) -> Result<Vec<String>, Fault> {
+        if entry.entity_id.is_empty() {
+            return Ok(Vec::new());
+        }
+        let subject = self.identity.subject(tx, &entry.entity_id)?;
+        Ok(subject.map(|subject| subject.policies.clone()).unwrap_or_default())
     }
 
     fn mount_of(&self, path: &str) -> Option<MountInfo> {

@@ -11,6 +11,8 @@ use crate::logical::Backend;
 pub struct Backends {
     /// `sys/`
     pub system: Arc<dyn Backend>,
+    /// `identity/`
+    pub identity: Arc<dyn Backend>,
     /// `auth/token/`
     pub token: Arc<dyn Backend>,
 }
@@ -19,6 +21,7 @@ impl BackendFactory for Backends {
     fn build(&self, table: Table, entry: &MountEntry) -> Option<Arc<dyn Backend>> {
         match (table, entry.kind.as_str()) {
             (Table::Secret, "system") => Some(Arc::clone(&self.system)),
+            (Table::Secret, "identity") => Some(Arc::clone(&self.identity)),
             (Table::Auth, "token") => Some(Arc::clone(&self.token)),
             (Table::Secret, kind) => crate::engine::build(kind, &entry.options),
             (Table::Auth, kind) => crate::auth::build(kind),

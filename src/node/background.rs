@@ -45,7 +45,9 @@ async fn run(node: impl Fn() -> Option<Arc<Node>>, mut open: watch::Receiver<boo
     while open.wait_for(|open| *open).await.is_ok() {
         let Some(node) = node() else { return };
         let (closed, closing) = watch::channel(false);
-        let hands = Arc::new(Hands { authority: NodeAuthority::new(Arc::clone(&node.core.mounts)), node });
+        let core = &node.core;
+        let authority = NodeAuthority::new(Arc::clone(&core.mounts), Arc::clone(&core.identity));
+        let hands = Arc::new(Hands { authority, node });
         let expiring =
             Arc::clone(&hands.node.expiration).run(Arc::clone(&hands) as Arc<dyn Revoker>, closing);
         let until_closed = async {

@@ -26,6 +26,7 @@ use crate::barrier::{Barrier, Mode, Sealed, StoreError};
 use crate::core::audit::{Broker, DeviceConfig, DeviceTable};
 use crate::core::cluster::Cluster;
 use crate::core::expiration::Expiration;
+use crate::core::identity::Identity;
 use crate::core::invalidation::{self, Invalidation};
 use crate::core::mounts::Mounts;
 use crate::core::pipeline::Core;
@@ -34,6 +35,7 @@ use crate::core::token_store::TokenStore;
 use crate::logical::{Fault, Granted};
 use crate::storage::{CommitError, Storage};
 use crate::system::audit::{AuditEndpoints, AuditRules};
+use crate::system::identity::IdentityBackend;
 use crate::system::leases::LeaseEndpoints;
 use crate::system::mounts::MountEndpoints;
 use crate::system::token::TokenBackend;
@@ -90,8 +92,8 @@ impl Node {
         let barrier = Arc::new(Barrier::new(storage));
         let (mounts, tokens) = (Arc::new(Mounts::new(settings.bounds)), Arc::new(TokenStore::new()));
         let (expiration, cluster) = (Arc::new(Expiration::new()), Arc::new(Cluster::default()));
-        let audit = Arc::<Broker>::default();
-        let authority = Arc::new(NodeAuthority::new(Arc::clone(&mounts)));
+        let (audit, identity) = (Arc::<Broker>::default(), Arc::new(Identity::new()));
+        let authority = Arc::new(NodeAuthority::new(Arc::clone(&mounts), Arc::clone(&identity)));
         mounts.set_factory(Arc::new(Backends {
             system: Arc::new(System::new(topics(
                 &mounts,
@@ -99,6 +101,7 @@ impl Node {
                 &authority,
                 (&audit, settings.audit_rules),
             ))),
+            identity: Arc::new(IdentityBackend::new(Arc::clone(&mounts))),
             token: Arc::new(TokenBackend::new(Arc::clone(&tokens), Arc::clone(&authority) as _)),
         }));
         let invalidation = Invalidation::new(
@@ -109,7 +112,8 @@ impl Node {
             Arc::clone(&audit),
         );
         barrier.storage().observe(Arc::new(invalidation));
-        let core = Arc::new(Core { barrier, mounts, tokens, policies: Arc::new(RootOnly), audit });
+        barrier.storage().observe(Arc::clone(&identity) as _);
+        let core = Arc::new(Core { barrier, mounts, tokens, identity, policies: Arc::new(RootOnly), audit });
         let (working, may_work) = watch::channel(false);
         let node = Arc::new(Self { core, expiration, cluster, settings, working });
         background::start(&node, may_work)?;
@@ -168,7 +172,9 @@ impl Node {
         self.working.send_replace(false);
         self.core.mounts.clear();
         self.core.audit.clear();
-        self.core.tokens.changed(self.core.barrier.storage().snapshot().index(), None);
+        let index = self.core.barrier.storage().snapshot().index();
+        self.core.tokens.changed(index, None);
+        self.core.identity.forget(index);
         self.cluster.clear();
     }
 }

@@ -35,6 +35,12 @@ pub trait Authority: Send + Sync + fmt::Debug {
     /// The entity is disabled, or the store refuses.
     fn entity_of_alias(&self, tx: &mut Transaction, alias: &str) -> Result<String, Fault>;
 
+    /// What the token's entity adds to its policies today; nothing for a token without one.
+    ///
+    /// # Errors
+    /// The entity cannot be read.
+    fn identity_policies(&self, tx: &mut Transaction, entry: &TokenEntry) -> Result<Vec<String>, Fault>;
+
     /// The mount that serves the full path, which bounds what was made there.
     fn mount_of(&self, path: &str) -> Option<MountInfo>;
 

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod authority;
+pub mod identity;
 pub mod leases;
 pub mod mounts;
 pub mod token;

@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
+use time::OffsetDateTime;
+
 use super::target::Target;
 use super::{Core, Turn};
 use crate::barrier::Transaction;
+use crate::core::identity::AliasMount;
 use crate::core::incoming::Wrap;
+use crate::core::policy::Subject;
+use crate::core::router::Mounted;
 use crate::core::token_store::TokenEntry;
 use crate::core::{expiration, wrapping};
 use crate::logical::{Auth, Fault, LeaseRequest, Response, envelope};
@@ -30,6 +35,19 @@ impl Core {
         }
     }
 
+    /// Who logs in; `None` where the method does not say.
+    fn entity(
+        &self,
+        tx: &mut Transaction,
+        mounted: &Mounted,
+        auth: &Auth,
+        now: OffsetDateTime,
+    ) -> Result<Option<Arc<Subject>>, Fault> {
+        let Some(alias) = &auth.alias else { return Ok(None) };
+        let mount = AliasMount { accessor: &mounted.entry.accessor, local: mounted.entry.local };
+        self.identity.log_in(tx, mount, alias, &auth.group_aliases, now).map(Some)
+    }
+
     fn log_in(
         &self,
         tx: &mut Transaction,
@@ -39,7 +57,11 @@ impl Core {
         response: &mut Response,
     ) -> Result<(), Fault> {
         let mount = &target.mounted.info;
-        let made = self.tokens.finish_login(tx, auth, mount, "", &[], &turn.incoming.path, turn.now)?;
+        let subject = self.entity(tx, &target.mounted, auth, turn.now)?;
+        let (entity_id, policies) =
+            subject.as_deref().map_or(("", &[][..]), |subject| (&subject.entity_id, &subject.policies));
+        let path = &turn.incoming.path;
+        let made = self.tokens.finish_login(tx, auth, mount, entity_id, policies, path, turn.now)?;
         response.warnings.extend(made.warnings);
         response.granted = Some(Box::new(made.granted));
         Ok(())

@@ -21,8 +21,10 @@ use time::OffsetDateTime;
 
 use super::answer::{self, Answered};
 use super::audit::Broker;
+use super::identity::Identity;
 use super::incoming::Incoming;
 use super::mounts::Mounts;
+use super::policy::Subjects;
 use super::token_store::{TokenEntry, TokenStore};
 use super::trail::{self, Grounds, Trail};
 use crate::barrier::{Barrier, Mode, Transaction};
@@ -83,6 +85,7 @@ pub struct Core {
     pub barrier: Arc<Barrier>,
     pub mounts: Arc<Mounts>,
     pub tokens: Arc<TokenStore>,
+    pub identity: Arc<Identity>,
     pub policies: Arc<dyn Authorizer>,
     pub audit: Arc<Broker>,
 }
@@ -104,7 +107,7 @@ struct Run {
     transaction: Transaction,
 }
 
-/// The token shown, or why it could not be looked up.
+/// The token shown, if it is one, or why it could not be looked up.
 type Token = Result<Option<Arc<TokenEntry>>, Fault>;
 
 // === impl Core ===
@@ -208,14 +211,27 @@ impl Core {
         mut trail: Trail,
     ) -> Run {
         trail.operation = target::plain(incoming.operation);
-        let outcome = match token {
+        let outcome = match token.and_then(|token| self.usable(&mut tx, token, incoming)) {
             Ok(token) => {
-                let token = token.as_ref().filter(|entry| entry.admits(incoming.client.address));
+                let token = token.as_ref();
                 self.steps(&mut tx, Turn { incoming, target, token, now: trail.now }, &mut trail)
             }
             Err(fault) => trail.request(Some(&fault)).and(Err(fault)),
         };
         Run { trail, outcome, transaction: tx }
+    }
+
+    /// The token, where it may be used from here and by whom it was made for: tokens of an entity that is disabled or gone
+    /// are as good as none.
+    fn usable(&self, tx: &mut Transaction, token: Option<Arc<TokenEntry>>, incoming: &Incoming) -> Token {
+        let Some(entry) = token.filter(|entry| entry.admits(incoming.client.address)) else {
+            return Ok(None);
+        };
+        if entry.entity_id.is_empty() {
+            return Ok(Some(entry));
+        }
+        let subject = self.identity.subject(tx, &entry.entity_id)?;
+        Ok(subject.is_some_and(|subject| !subject.disabled).then_some(entry))
     }
 
     fn steps(&self, tx: &mut Transaction, turn: Turn<'_>, trail: &mut Trail) -> Result<Response, Fault> {

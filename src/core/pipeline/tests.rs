@@ -55,7 +55,9 @@ async fn core() -> Arc<Core> {
             .unwrap();
     }
     barrier.commit(tx).await.unwrap();
-    Arc::new(Core { barrier, mounts, tokens, policies: Arc::new(RootOnly), audit })
+    let identity = Arc::new(Identity::new());
+    barrier.storage().observe(Arc::clone(&identity) as _);
+    Arc::new(Core { barrier, mounts, tokens, identity, policies: Arc::new(RootOnly), audit })
 }
 
 async fn ask(

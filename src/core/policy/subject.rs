@@ -42,8 +42,8 @@ pub struct Group {
 
 /// Finds who an entity is.
 pub trait Subjects: Send + Sync + fmt::Debug {
-    /// `None`: no such entity (it was deleted, or merged into another). Asked with every request of an entity's token, and
-    /// the compiled policies are kept by it: an unchanged entity shall be the same `Arc`.
+    /// `None`: no such entity (it was deleted). Of one that was merged into another, the other. Asked with every request of
+    /// an entity's token, and the compiled policies are kept by it: an unchanged entity shall be the same `Arc`.
     ///
     /// # Errors
     /// The records cannot be read.

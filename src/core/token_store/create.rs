@@ -59,6 +59,19 @@ pub struct Made {
     pub cubbyhole: String,
 }
 
+impl Made {
+    /// As its maker sees it whose entity has these policies.
+    #[must_use]
+    pub fn with_identity(mut self, policies: Vec<String>) -> Self {
+        let all = &mut self.granted.policies;
+        all.extend(policies.iter().cloned());
+        all.sort_unstable();
+        all.dedup();
+        self.granted.identity_policies = policies;
+        self
+    }
+}
+
 impl TokenStore {
     /// Makes a token.
     ///
@@ -220,22 +233,20 @@ fn new_entry(spec: TokenSpec, now: OffsetDateTime) -> TokenEntry {
 }
 
 fn made(entry: TokenEntry, text: Zeroizing<String>, identity: Vec<String>) -> Made {
-    let granted = Granted { client_token: text, ..granted(&entry, entry.ttl_secs, identity) };
-    Made { granted, warnings: Vec::new(), key: entry.key, cubbyhole: entry.cubbyhole }
+    let granted = Granted { client_token: text, ..granted(&entry, entry.ttl_secs) };
+    let made = Made { granted, warnings: Vec::new(), key: entry.key, cubbyhole: entry.cubbyhole };
+    made.with_identity(identity)
 }
 
 /// The `auth` block of an existing token, without its text.
-pub(super) fn granted(entry: &TokenEntry, lease_duration: u64, identity: Vec<String>) -> Granted {
-    let mut policies = entry.policies.clone();
-    policies.extend(identity.iter().filter(|policy| !entry.policies.contains(policy)).cloned());
-    policies.sort_unstable();
+pub(super) fn granted(entry: &TokenEntry, lease_duration: u64) -> Granted {
     Granted {
         client_token: Zeroizing::default(),
         accessor: entry.accessor.clone(),
         display_name: entry.display_name.clone(),
-        policies,
+        policies: entry.policies.clone(),
         token_policies: entry.policies.clone(),
-        identity_policies: identity,
+        identity_policies: Vec::new(),
         metadata: (!entry.metadata.is_empty()).then(|| entry.metadata.clone()),
         lease_duration,
         renewable: entry.renewable,

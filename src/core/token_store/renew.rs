@@ -41,7 +41,7 @@ impl TokenStore {
         entry.last_renewal = Some(nanos(now));
         expiration::register_token(tx, &entry)?;
         self.save(tx, &entry)?;
-        let granted = granted(&entry, life.ttl, Vec::new());
+        let granted = granted(&entry, life.ttl);
         Ok(Made { granted, warnings: life.warnings, key: entry.key, cubbyhole: entry.cubbyhole })
     }
 }

@@ -114,7 +114,7 @@ impl Asks {
             ttl: if ttl > 0 { ttl } else { length(&fields, "lease")? },
             period: length(&fields, "period")?,
             explicit_max_ttl: length(&fields, "explicit_max_ttl")?,
-            entity_alias: fields.text("entity_alias")?.unwrap_or_default().to_lowercase(),
+            entity_alias: fields.text("entity_alias")?.unwrap_or_default(),
             spec: TokenSpec {
                 path: format!("{}{path}{suffix}", call.mount.path),
                 display_name: shown_name(&display_name),

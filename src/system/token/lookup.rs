@@ -20,7 +20,7 @@ impl TokenBackend {
         let now = call.now;
         let bad = || Fault::Status { status: 403, text: "bad token".to_owned() };
         let entry = self.tokens.lookup(whole(call)?, &text, now)?.ok_or_else(bad)?;
-        Ok(Response::of(shown(&entry, &text, now)))
+        self.show(call, &entry, &text)
     }
 
     pub(super) fn lookup_self(&self, call: &mut Call<'_>) -> Answer {
@@ -31,12 +31,22 @@ impl TokenBackend {
             true => self.tokens.lookup(whole(call)?, text, now)?.ok_or(Fault::Denied)?.as_ref().clone(),
             false => self.own_entry(call, &caller)?,
         };
-        Ok(Response::of(shown(&entry, text, now)))
+        self.show(call, &entry, text)
     }
 
     pub(super) fn lookup_accessor(&self, call: &mut Call<'_>) -> Answer {
         let entry = self.accessor_entry(call)?;
-        Ok(Response::of(shown(&entry, "", call.now)))
+        self.show(call, &entry, "")
+    }
+
+    fn show(&self, call: &mut Call<'_>, entry: &TokenEntry, text: &str) -> Answer {
+        let identity = self.authority.identity_policies(whole(call)?, entry)?;
+        let mut data = shown(entry, text, call.now);
+        if !identity.is_empty() {
+            data.insert("identity_policies".to_owned(), json!(identity));
+            data.insert("external_namespace_policies".to_owned(), json!({}));
+        }
+        Ok(Response::of(data))
     }
 
     pub(super) fn list_accessors(&self, call: &mut Call<'_>) -> Answer {

@@ -230,7 +230,8 @@ impl TokenBackend {
         let now = call.now;
         let tx = whole(call)?;
         let fresh = self.authority.renew_login(tx, entry)?;
-        self.tokens.renew(tx, entry, &mount, increment, fresh, now)
+        let identity = self.authority.identity_policies(tx, entry)?;
+        Ok(self.tokens.renew(tx, entry, &mount, increment, fresh, now)?.with_identity(identity))
     }
 
     fn revoke(&self, call: &mut Call<'_>) -> Answer {
