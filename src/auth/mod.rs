@@ -6,4 +6,4 @@ mod registry;
 mod token_params;
 pub mod userpass;
 
-pub use registry::build;
+pub use registry::{KINDS, build};

@@ -92,7 +92,7 @@ fn success(operation: Operation, request_id: &str, response: &Response) -> Answe
     match (says_nothing, reads, response.warnings.is_empty()) {
         (true, true, true) => Answered::errors(response.status.unwrap_or(404), ""),
         (true, true, false) => enveloped(response.status.unwrap_or(404), request_id, response),
-        (true, false, true) => Answered::new(response.status.unwrap_or(204), Bytes::new()),
+        (true, false, true) if response.status.is_none() => Answered::new(204, Bytes::new()),
         _ => enveloped(response.status.unwrap_or(200), request_id, response),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Weak};
 
-use super::audit::{self, Broker, DeviceTable};
+use super::cached::FollowsRecord;
 use super::expiration::Expiration;
 use super::mount::Table;
 use super::mounts::Mounts;
@@ -19,7 +19,7 @@ pub struct Invalidation {
     mounts: Arc<Mounts>,
     tokens: Arc<TokenStore>,
     expiration: Arc<Expiration>,
-    audit: Arc<Broker>,
+    records: Vec<Arc<dyn FollowsRecord>>,
 }
 
 // === impl Invalidation ===
@@ -31,9 +31,9 @@ impl Invalidation {
         mounts: Arc<Mounts>,
         tokens: Arc<TokenStore>,
         expiration: Arc<Expiration>,
-        audit: Arc<Broker>,
+        records: Vec<Arc<dyn FollowsRecord>>,
     ) -> Self {
-        Self { barrier: Arc::downgrade(barrier), mounts, tokens, expiration, audit }
+        Self { barrier: Arc::downgrade(barrier), mounts, tokens, expiration, records }
     }
 
     fn key_changed(&self, index: CommitIndex, key: &str) {
@@ -59,8 +59,8 @@ impl Invalidation {
         self.reload("mounts", |tx| reload_mounts(&self.mounts, &self.tokens, tx));
     }
 
-    fn reload_audit(&self) {
-        self.reload("audit devices", |tx| reload_audit(&self.audit, tx));
+    fn reload_record(&self, record: &Arc<dyn FollowsRecord>) {
+        self.reload(record.key(), |tx| record.load(tx));
     }
 }
 
@@ -70,7 +70,7 @@ impl Observer for Invalidation {
             self.tokens.changed(index, None);
             self.expiration.changed(index, None);
             self.reload_mounts();
-            self.reload_audit();
+            self.records.iter().for_each(|record| self.reload_record(record));
             self.mounts.router().mounts().for_each(|mounted| mounted.backend.changed(None));
             return;
         };
@@ -78,9 +78,8 @@ impl Observer for Invalidation {
         if keys.iter().any(|key| key == Table::Secret.key() || key == Table::Auth.key()) {
             self.reload_mounts();
         }
-        if keys.iter().any(|key| key == audit::KEY) {
-            self.reload_audit();
-        }
+        let changed = |record: &&Arc<dyn FollowsRecord>| keys.iter().any(|key| key == record.key());
+        self.records.iter().filter(changed).for_each(|record| self.reload_record(record));
     }
 }
 
@@ -93,15 +92,6 @@ pub fn reload_mounts(mounts: &Mounts, tokens: &TokenStore, tx: &mut Transaction)
     if let Some(cubbyhole) = mounts.router().mounts().find(|mounted| mounted.entry.kind == "cubbyhole") {
         tokens.set_cubbyholes(&cubbyhole.storage);
     }
-    Ok(())
-}
-
-/// Makes the audit devices those of the stored table.
-///
-/// # Errors
-/// The table cannot be read; the old devices stay.
-pub fn reload_audit(broker: &Broker, tx: &mut Transaction) -> Result<(), StoreError> {
-    broker.replace(&DeviceTable::load(tx)?);
     Ok(())
 }
 

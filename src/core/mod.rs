@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod audit;
+pub mod cached;
 pub mod cluster;
 pub mod expiration;
 pub mod identity;

@@ -201,7 +201,7 @@ impl Trail {
             remote_address: incoming.client.address.map(|address| address.to_string()).unwrap_or_default(),
             remote_port: incoming.client.port,
             wrap_ttl: incoming.wrap.map(|wrap| wrap.ttl.as_secs()).unwrap_or_default(),
-            headers: Vec::new(),
+            headers: self.broker.headers().get().of(&incoming.headers),
         }
     }
 

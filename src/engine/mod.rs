@@ -9,4 +9,4 @@ mod listing;
 mod record;
 mod registry;
 
-pub use registry::build;
+pub use registry::{build, kinds};

@@ -21,6 +21,11 @@ pub(super) const ENGINES: &[(&str, Make)] = &[
     ("kv", key_value),
 ];
 
+/// The kinds an operator may mount; those that exist once, and old names, are not among them.
+pub fn kinds() -> impl Iterator<Item = &'static str> {
+    ENGINES.iter().map(|(name, _)| *name).filter(|name| !matches!(*name, "cubbyhole" | "generic"))
+}
+
 /// A backend for a new or restored mount; `None`: no such engine.
 #[must_use]
 pub fn build(kind: &str, options: &Options) -> Option<Arc<dyn Backend>> {

@@ -3,12 +3,15 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::{HeaderValue, Request, Response};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, STRICT_TRANSPORT_SECURITY};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, request};
 use hyper::body::Incoming as HttpBody;
 use time::OffsetDateTime;
 
 use super::Node;
 use super::body::AnswerBody;
+use super::cors::{self, Crossing};
 use super::http::{Head, MAX_REQUEST_BYTES, Parsed, json_object, parse, read_body, redirect, respond};
 use super::workers::{Front, LocalFuture};
 use crate::api::operation::Operation;
@@ -31,6 +34,23 @@ impl ApiFront {
 
     async fn serve(&self, request: Request<HttpBody>, peer: Option<SocketAddr>) -> Response<AnswerBody> {
         let (parts, body) = request.into_parts();
+        match cors::judge(&self.node.administration.cors.get(), &parts) {
+            Crossing::None => self.answer_to(parts, body, peer).await,
+            Crossing::Refused => respond(Answered::errors(403, "origin not allowed"), None),
+            Crossing::NoSuchMethod => bare(405, &[CONTENT_TYPE]),
+            Crossing::Preflight(headers) => {
+                beside(bare(200, &[CONTENT_TYPE, STRICT_TRANSPORT_SECURITY]), headers)
+            }
+            Crossing::Allowed(headers) => beside(self.answer_to(parts, body, peer).await, headers),
+        }
+    }
+
+    async fn answer_to(
+        &self,
+        parts: request::Parts,
+        body: HttpBody,
+        peer: Option<SocketAddr>,
+    ) -> Response<AnswerBody> {
         match parse(parts, peer) {
             Parsed::Refused(answered) => respond(answered, None),
             Parsed::Redirect(to) => redirect(&to),
@@ -60,6 +80,18 @@ impl ApiFront {
         let index = index::encode_openbao(&cluster.id, answered.index?);
         HeaderValue::from_str(&index).ok()
     }
+}
+
+/// An answer of a status and nothing else, without the headers the server leaves out of it.
+fn bare(status: u16, left_out: &[HeaderName]) -> Response<AnswerBody> {
+    let mut response = respond(Answered::new(status, Bytes::new()), None);
+    left_out.iter().for_each(|name| drop(response.headers_mut().remove(name)));
+    response
+}
+
+fn beside(mut response: Response<AnswerBody>, headers: HeaderMap) -> Response<AnswerBody> {
+    response.headers_mut().extend(headers);
+    response
 }
 
 impl Front for ApiFront {

@@ -5,12 +5,14 @@
 //!                                              background: leases end, backends tick, removed mounts are wiped
 //! ```
 
+pub mod administration;
 #[cfg(test)]
 mod audit_tests;
 pub mod authority;
 pub mod backends;
 mod background;
 pub mod body;
+mod cors;
 pub mod front;
 pub mod http;
 pub mod workers;
@@ -23,7 +25,7 @@ use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use crate::barrier::{Barrier, Mode, Sealed, StoreError};
-use crate::core::audit::{Broker, DeviceConfig, DeviceTable};
+use crate::core::audit::{DeviceConfig, DeviceTable};
 use crate::core::cluster::Cluster;
 use crate::core::expiration::Expiration;
 use crate::core::identity::Identity;
@@ -34,13 +36,16 @@ use crate::core::router::LeaseBounds;
 use crate::core::token_store::TokenStore;
 use crate::logical::{Fault, Granted};
 use crate::storage::{CommitError, Storage};
-use crate::system::audit::{AuditEndpoints, AuditRules};
+use crate::system::audit::AuditRules;
 use crate::system::identity::IdentityBackend;
 use crate::system::leases::LeaseEndpoints;
 use crate::system::mounts::MountEndpoints;
 use crate::system::token::TokenBackend;
+use crate::system::versions::VersionHistory;
 use crate::system::wrapping::WrappingEndpoints;
 use crate::system::{Endpoints, System};
+use crate::telemetry::BUILD;
+use administration::Administration;
 use authority::{NodeAuthority, RootOnly};
 use backends::Backends;
 
@@ -61,6 +66,7 @@ pub struct Node {
     pub core: Arc<Core>,
     pub expiration: Arc<Expiration>,
     pub cluster: Arc<Cluster>,
+    pub administration: Administration,
     settings: Settings,
     /// Whether background work may run: the barrier is open and this node is the active one.
     working: watch::Sender<bool>,
@@ -92,15 +98,13 @@ impl Node {
         let barrier = Arc::new(Barrier::new(storage));
         let (mounts, tokens) = (Arc::new(Mounts::new(settings.bounds)), Arc::new(TokenStore::new()));
         let (expiration, cluster) = (Arc::new(Expiration::new()), Arc::new(Cluster::default()));
-        let (audit, identity) = (Arc::<Broker>::default(), Arc::new(Identity::new()));
+        let (administration, identity) = (Administration::new(), Arc::new(Identity::new()));
+        let records = administration.records();
         let authority = Arc::new(NodeAuthority::new(Arc::clone(&mounts), Arc::clone(&identity)));
+        let mut topics = topics(&mounts, &tokens, &authority);
+        topics.extend(administration.topics(&mounts, &tokens, settings.audit_rules));
         mounts.set_factory(Arc::new(Backends {
-            system: Arc::new(System::new(topics(
-                &mounts,
-                &tokens,
-                &authority,
-                (&audit, settings.audit_rules),
-            ))),
+            system: Arc::new(System::new(topics)),
             identity: Arc::new(IdentityBackend::new(Arc::clone(&mounts))),
             token: Arc::new(TokenBackend::new(Arc::clone(&tokens), Arc::clone(&authority) as _)),
         }));
@@ -109,13 +113,20 @@ impl Node {
             Arc::clone(&mounts),
             Arc::clone(&tokens),
             Arc::clone(&expiration),
-            Arc::clone(&audit),
+            records,
         );
         barrier.storage().observe(Arc::new(invalidation));
         barrier.storage().observe(Arc::clone(&identity) as _);
-        let core = Arc::new(Core { barrier, mounts, tokens, identity, policies: Arc::new(RootOnly), audit });
+        let core = Arc::new(Core {
+            barrier,
+            mounts,
+            tokens,
+            identity,
+            policies: Arc::new(RootOnly),
+            audit: Arc::clone(&administration.audit),
+        });
         let (working, may_work) = watch::channel(false);
-        let node = Arc::new(Self { core, expiration, cluster, settings, working });
+        let node = Arc::new(Self { core, expiration, cluster, administration, settings, working });
         background::start(&node, may_work)?;
         Ok(node)
     }
@@ -139,26 +150,26 @@ impl Node {
     /// # Errors
     /// The barrier is sealed, or its records cannot be read.
     pub async fn open(&self) -> Result<(), NodeError> {
-        self.declare_audit().await?;
+        self.prepare().await?;
         let mut tx = self.core.barrier.begin(Mode::ReadOnly)?;
         self.cluster.load(&mut tx)?;
         self.core.tokens.changed(tx.index(), None);
         invalidation::reload_mounts(&self.core.mounts, &self.core.tokens, &mut tx)?;
-        invalidation::reload_audit(&self.core.audit, &mut tx)?;
+        self.administration.records().iter().try_for_each(|record| record.load(&mut tx))?;
         self.working.send_replace(true);
         Ok(())
     }
 
-    /// Makes the configured audit devices rows of the stored table, before the first request that they must see. Where
-    /// this node may not write, the active one has done it or will.
-    async fn declare_audit(&self) -> Result<(), NodeError> {
+    /// Makes the configured audit devices rows of the stored table, before the first request that they must see, and notes
+    /// the release. Where this node may not write, the active one has done it or will.
+    async fn prepare(&self) -> Result<(), NodeError> {
         loop {
             let mut tx = self.core.barrier.begin(Mode::ReadWrite)?;
             let mut table = DeviceTable::load(&mut tx)?;
-            if !table.reconcile(&self.settings.audit_devices) {
-                return Ok(());
+            if table.reconcile(&self.settings.audit_devices) {
+                table.store(&mut tx)?;
             }
-            table.store(&mut tx)?;
+            VersionHistory::note(&mut tx, BUILD.version, OffsetDateTime::now_utc())?;
             match self.core.barrier.commit(tx).await {
                 Ok(_) | Err(CommitError::NotWritable) => return Ok(()),
                 Err(CommitError::Conflict) => {}
@@ -171,7 +182,7 @@ impl Node {
     pub fn close(&self) {
         self.working.send_replace(false);
         self.core.mounts.clear();
-        self.core.audit.clear();
+        self.administration.records().iter().for_each(|record| record.clear());
         let index = self.core.barrier.storage().snapshot().index();
         self.core.tokens.changed(index, None);
         self.core.identity.forget(index);
@@ -184,7 +195,6 @@ fn topics(
     mounts: &Arc<Mounts>,
     tokens: &Arc<TokenStore>,
     authority: &Arc<NodeAuthority>,
-    audit: (&Arc<Broker>, AuditRules),
 ) -> Vec<Box<dyn Endpoints>> {
     vec![
         Box::new(MountEndpoints::new(Arc::clone(mounts))),
@@ -194,6 +204,5 @@ fn topics(
             Arc::clone(authority) as _,
         )),
         Box::new(WrappingEndpoints::new(Arc::clone(tokens))),
-        Box::new(AuditEndpoints::new(Arc::clone(audit.0), audit.1)),
     ]
 }

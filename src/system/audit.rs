@@ -14,8 +14,7 @@ use super::whole;
 use crate::core::audit::{Broker, DeviceConfig, DeviceTable, Entry, Salt};
 use crate::logical::field::Fields;
 use crate::logical::{
-    Access, Answer, Call, Captures, Effect, Endpoint, Fault, Field, FieldKind, Method, Operation, Response,
-    Route, Routes,
+    Access, Answer, Call, Effect, Fault, Field, FieldKind, Method, Operation, Response, Route, Routes,
 };
 
 /// What the API may do to devices.
@@ -174,16 +173,8 @@ fn shown(device: &DeviceConfig) -> Value {
     })
 }
 
-impl super::Endpoints for AuditEndpoints {
-    fn endpoints(&self) -> &[Endpoint] {
-        self.routes.endpoints()
-    }
-
-    fn find<'p>(&self, path: &'p str) -> Option<(usize, Captures<'p>)> {
-        self.routes.find(path)
-    }
-
-    fn handle(&self, endpoint: usize, call: &mut Call<'_>) -> Answer {
-        self.routes.handle(endpoint, self, call)
+impl super::Tabled for AuditEndpoints {
+    fn routes(&self) -> &Routes<Self> {
+        &self.routes
     }
 }

@@ -1,15 +1,23 @@
 //! `sys/*`: an ordinary backend, one file a topic. Each topic is a table of its own; here they are joined.
 
 pub mod audit;
+pub mod audited_headers;
 pub mod authority;
+pub mod cors;
+pub mod counters;
 pub mod identity;
 pub mod leases;
 pub mod mounts;
+pub mod namespaces;
+pub mod plugins;
 pub mod token;
+pub mod tools;
+pub mod ui_headers;
+pub mod versions;
 pub mod wrapping;
 
 use crate::barrier::Transaction;
-use crate::logical::{Answer, Backend, Call, Captures, Endpoint, Fault};
+use crate::logical::{Answer, Backend, Call, Captures, Endpoint, Fault, Routes};
 
 /// One topic's table.
 pub trait Endpoints: Send + Sync + std::fmt::Debug {
@@ -21,6 +29,25 @@ pub trait Endpoints: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// See [`Fault`].
     fn handle(&self, endpoint: usize, call: &mut Call<'_>) -> Answer;
+}
+
+/// A topic whose endpoints are one table.
+pub trait Tabled: Send + Sync + std::fmt::Debug + Sized + 'static {
+    fn routes(&self) -> &Routes<Self>;
+}
+
+impl<T: Tabled> Endpoints for T {
+    fn endpoints(&self) -> &[Endpoint] {
+        self.routes().endpoints()
+    }
+
+    fn find<'p>(&self, path: &'p str) -> Option<(usize, Captures<'p>)> {
+        self.routes().find(path)
+    }
+
+    fn handle(&self, endpoint: usize, call: &mut Call<'_>) -> Answer {
+        self.routes().handle(endpoint, self, call)
+    }
 }
 
 /// The joined tables, as one backend. Earlier topics win where two match.

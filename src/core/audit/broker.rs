@@ -8,7 +8,10 @@ use thiserror::Error;
 use super::device::{Device, DeviceConfig, DeviceError};
 use super::entry::Entry;
 use super::hash::Salt;
-use super::table::DeviceTable;
+use super::headers::{self, AuditedHeaders};
+use super::table::{self, DeviceTable};
+use crate::barrier::{StoreError, Transaction};
+use crate::core::cached::{Cached, FollowsRecord};
 
 /// No device wrote the line. Nothing of the request is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -16,14 +19,42 @@ use super::table::DeviceTable;
 pub struct AuditError;
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Broker {
     devices: ArcSwap<Vec<Arc<Device>>>,
+    headers: Arc<Cached<AuditedHeaders>>,
 }
 
 // === impl Broker ===
 
+impl Default for Broker {
+    fn default() -> Self {
+        Self { devices: ArcSwap::default(), headers: Arc::new(Cached::new(headers::KEY)) }
+    }
+}
+
+impl FollowsRecord for Broker {
+    fn key(&self) -> &'static str {
+        table::KEY
+    }
+
+    fn load(&self, tx: &mut Transaction) -> Result<(), StoreError> {
+        self.replace(&DeviceTable::load(tx)?);
+        Ok(())
+    }
+
+    fn clear(&self) {
+        self.devices.store(Arc::default());
+    }
+}
+
 impl Broker {
+    /// Which request headers are told.
+    #[must_use]
+    pub fn headers(&self) -> &Arc<Cached<AuditedHeaders>> {
+        &self.headers
+    }
+
     /// Whether anything is written at all: without devices nothing is, and entries need not be made.
     #[must_use]
     pub fn is_silent(&self) -> bool {
@@ -45,18 +76,13 @@ impl Broker {
 
     /// The devices of the stored table; open ones whose row did not change are kept. One that cannot be opened here
     /// counts as a device that writes nothing until it can.
-    pub fn replace(&self, table: &DeviceTable) {
+    fn replace(&self, table: &DeviceTable) {
         let old = self.devices.load_full();
         let device = |(config, salt): (&DeviceConfig, Salt)| {
             let known = old.iter().find(|device| device.config() == config);
             known.map_or_else(|| Arc::new(Device::new(config.clone(), salt)), Arc::clone)
         };
         self.devices.store(Arc::new(table.devices().map(device).collect()));
-    }
-
-    /// Forgets the devices: the node was sealed.
-    pub fn clear(&self) {
-        self.devices.store(Arc::default());
     }
 
     /// Opens a device with this row and writes a line to it.

@@ -12,6 +12,7 @@ mod device;
 mod entry;
 mod file;
 mod hash;
+mod headers;
 mod line;
 mod socket;
 mod table;
@@ -22,4 +23,5 @@ pub use entry::{
     AuditedHeader, AuthEntry, Entry, Kind, MountEntryInfo, PolicyResults, RequestEntry, ResponseEntry,
 };
 pub use hash::Salt;
-pub use table::{DeviceTable, KEY, TableError};
+pub use headers::{AuditedHeaders, HeaderRule, MAX_HEADERS};
+pub use table::{DeviceTable, TableError};

@@ -8,7 +8,7 @@ use super::hash::Salt;
 use crate::barrier::{StoreError, Transaction};
 
 /// Where the table is stored.
-pub const KEY: &str = "core/audit";
+pub(super) const KEY: &str = "core/audit";
 /// Most devices: each takes every line.
 const MAX_DEVICES: usize = 32;
 

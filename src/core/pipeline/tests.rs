@@ -42,8 +42,13 @@ async fn core() -> Arc<Core> {
     mounts.set_factory(Arc::new(Methods));
     let expiration = Arc::new(crate::core::expiration::Expiration::new());
     let audit = Arc::<Broker>::default();
-    let told =
-        Invalidation::new(&barrier, Arc::clone(&mounts), Arc::clone(&tokens), expiration, Arc::clone(&audit));
+    let told = Invalidation::new(
+        &barrier,
+        Arc::clone(&mounts),
+        Arc::clone(&tokens),
+        expiration,
+        vec![Arc::clone(&audit) as _],
+    );
     barrier.storage().observe(Arc::new(told));
     let now = OffsetDateTime::UNIX_EPOCH;
     let mut tx = barrier.begin(Mode::ReadWrite).unwrap();

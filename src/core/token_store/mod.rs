@@ -137,6 +137,14 @@ impl TokenStore {
         Ok(self.entry(tx, &record.key)?.filter(|entry| entry.is_live(now)))
     }
 
+    /// How many service tokens there are.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn count(&self, tx: &Transaction) -> Result<usize, StoreError> {
+        Ok(tx.keys(ACCESSORS, usize::MAX)?.len())
+    }
+
     /// All accessors after the `after`-th record, at most `limit`.
     ///
     /// # Errors
