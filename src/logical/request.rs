@@ -67,6 +67,8 @@ pub struct Caller {
     pub token_text: Option<Arc<zeroize::Zeroizing<String>>>,
     pub is_root: bool,
     pub is_batch: bool,
+    /// The entity's policies are not the token's.
+    pub no_identity_policies: bool,
 }
 
 /// The mount a request arrived at.

@@ -32,7 +32,7 @@ pub struct NodeAuthority {
 
 impl Authorizer for RootOnly {
     fn decide(&self, _: &mut Transaction, entry: &TokenEntry, _: Question<'_>) -> Result<Verdict, Fault> {
-        Ok(Verdict { allowed: entry.is_root(), sudo: entry.is_root() })
+        Ok(Verdict { allowed: entry.is_root(), sudo: entry.is_root(), ..Verdict::default() })
     }
 }
 

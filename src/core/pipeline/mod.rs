@@ -24,7 +24,7 @@ use super::audit::Broker;
 use super::identity::Identity;
 use super::incoming::Incoming;
 use super::mounts::Mounts;
-use super::policy::Subjects;
+use super::policy::{KeyFilter, Subjects};
 use super::token_store::{TokenEntry, TokenStore};
 use super::trail::{self, Grounds, Trail};
 use crate::barrier::{Barrier, Mode, Transaction};
@@ -36,10 +36,14 @@ use target::Target;
 const MAX_RUNS: u32 = 32;
 
 /// What policies say of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Verdict {
     pub allowed: bool,
     pub sudo: bool,
+    /// The `limit` a list runs with, in place of the one asked for.
+    pub limit: Option<i64>,
+    /// Which keys of a list are shown.
+    pub key_filter: Option<KeyFilter>,
 }
 
 /// What is asked of policies.
@@ -105,6 +109,13 @@ struct Run {
     trail: Trail,
     outcome: Result<Response, Fault>,
     transaction: Transaction,
+}
+
+/// A request that may be done.
+struct Admitted {
+    request: Request,
+    /// Which keys of a list are shown.
+    key_filter: Option<KeyFilter>,
 }
 
 /// The token shown, if it is one, or why it could not be looked up.
@@ -239,11 +250,14 @@ impl Core {
         trail.about(turn.target.map(|target| &target.mounted), open, turn.token);
         let admitted = self.admit(tx, turn, trail);
         trail.request(admitted.as_ref().err())?;
-        let (Some(target), Some(request)) = (turn.target, admitted?) else {
+        let (Some(target), Some(admitted)) = (turn.target, admitted?) else {
             return Err(no_handler(&turn.incoming.path));
         };
         trail.routed();
-        let response = target.answer(tx, &request, turn.now)?;
+        let mut response = target.answer(tx, &admitted.request, turn.now)?;
+        if let Some(filter) = &admitted.key_filter {
+            filter.apply(&turn.incoming.path, &mut response.body, |path| self.needs_sudo(path))?;
+        }
         self.complete(tx, turn, target, response)
     }
 
@@ -253,22 +267,26 @@ impl Core {
         tx: &mut Transaction,
         turn: Turn<'_>,
         trail: &mut Trail,
-    ) -> Result<Option<Request>, Fault> {
+    ) -> Result<Option<Admitted>, Fault> {
         let mut request =
             turn.target.map(|target| target.request(turn.incoming, trail.operation, turn.token));
         if let (Some(target), Some(request)) = (turn.target, &mut request) {
             request.operation = target.create_or_update(tx, request, turn.now)?;
             trail.operation = request.operation;
         }
-        self.authorize(tx, turn, trail)?;
-        Ok(request)
+        let verdict = self.authorize(tx, turn, trail)?;
+        let Some(mut request) = request else { return Ok(None) };
+        if let Some(limit) = verdict.limit {
+            Arc::make_mut(&mut request.data).insert("limit".to_owned(), limit.to_string().into());
+        }
+        Ok(Some(Admitted { request, key_filter: verdict.key_filter }))
     }
 
     /// Open endpoints ask nobody; all others a token, and its policies.
-    fn authorize(&self, tx: &mut Transaction, turn: Turn<'_>, trail: &mut Trail) -> Result<(), Fault> {
+    fn authorize(&self, tx: &mut Transaction, turn: Turn<'_>, trail: &mut Trail) -> Result<Verdict, Fault> {
         let access = turn.target.map_or(Access::Token, |target| target.access);
         if access == Access::Open {
-            return Ok(());
+            return Ok(Verdict::default());
         }
         let (entry, incoming) = (turn.token.ok_or_else(denied)?, turn.incoming);
         let question =
@@ -278,7 +296,16 @@ impl Core {
         if !trail.is_silent() {
             trail.judged(allowed, self.policies.grounds(tx, entry, question)?);
         }
-        if allowed { Ok(()) } else { Err(Fault::Denied) }
+        if allowed { Ok(verdict) } else { Err(Fault::Denied) }
+    }
+
+    fn needs_sudo(&self, path: &str) -> bool {
+        let router = self.mounts.router();
+        let found = router.route(path).and_then(|(mounted, rest)| {
+            let (endpoint, _) = mounted.backend.find(rest)?;
+            mounted.backend.endpoints().get(endpoint).map(|endpoint| endpoint.access)
+        });
+        found == Some(Access::Sudo)
     }
 
     /// A failed request changes nothing. What was not written down is not told.

@@ -132,6 +132,7 @@ impl TokenEntry {
                 token_key: self.key.clone(),
                 is_root: self.is_root(),
                 is_batch: self.is_batch(),
+                no_identity_policies: self.no_identity_policies,
             })
         }))
     }
