@@ -167,6 +167,22 @@ impl Transaction {
         &self.snapshot
     }
 
+    /// The index of the transaction that wrote the value at `key`, without opening it: what a cache keyed by it holds
+    /// is what [`get`](Self::get) would give, and counts as read. `None`: there is none, or this transaction wrote it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn version(&mut self, key: &str) -> Result<Option<CommitIndex>, StoreError> {
+        if self.writes.contains_key(key) {
+            return Ok(None);
+        }
+        let version = self.snapshot.get(key)?.map(|stored| stored.version);
+        if self.mode == Mode::ReadWrite {
+            self.reads.insert(key.to_owned(), version);
+        }
+        Ok(version)
+    }
+
     /// Sets `key` when the transaction commits.
     ///
     /// # Errors
@@ -286,6 +302,13 @@ impl View<'_> {
     pub fn get(&mut self, path: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
         let key = self.key(path);
         self.transaction.get(&key)
+    }
+
+    /// # Errors
+    /// As [`Transaction::version`].
+    pub fn version(&mut self, path: &str) -> Result<Option<CommitIndex>, StoreError> {
+        let key = self.key(path);
+        self.transaction.version(&key)
     }
 
     /// # Errors
