@@ -13,6 +13,9 @@ use super::{Answer, Call};
 pub enum Effect {
     /// Changes no storage and no state that security counts: a performance standby answers it.
     Read,
+    /// Almost always a read. It is run as one first; when it comes to a write, which that refuses, the active node runs
+    /// it again and lets it write (`transit/encrypt` makes the key the first time).
+    Mixed,
     /// Only the active node runs it; it is forwarded before it is evaluated.
     Write,
     /// Concerns the node that is asked.

@@ -28,7 +28,7 @@ use super::policy::{KeyFilter, Subjects};
 use super::token_store::{TokenEntry, TokenStore};
 use super::trail::{self, Grounds, Trail};
 use crate::barrier::{Barrier, Mode, Transaction};
-use crate::logical::{Access, Cost, Fault, Operation, Request, Response};
+use crate::logical::{Access, Cost, Effect, Fault, Operation, Request, Response};
 use crate::storage::CommitError;
 use target::Target;
 
@@ -118,6 +118,15 @@ struct Admitted {
     key_filter: Option<KeyFilter>,
 }
 
+/// What earlier runs of a request settled.
+#[derive(Default)]
+struct Settled {
+    /// The token as it was before its use was taken.
+    spent: Option<Arc<TokenEntry>>,
+    /// What is almost always a read came to a write.
+    writes: bool,
+}
+
 /// The token shown, if it is one, or why it could not be looked up.
 type Token = Result<Option<Arc<TokenEntry>>, Fault>;
 
@@ -128,11 +137,11 @@ impl Core {
     pub async fn handle(self: &Arc<Self>, incoming: Incoming, now: OffsetDateTime) -> Answered {
         let incoming = Arc::new(incoming);
         let mut trail = Trail::new(&self.audit, &incoming, target::plain(incoming.operation), now);
-        let mut spent = None;
+        let mut settled = Settled::default();
         for _ in 0..MAX_RUNS {
-            match self.run(&incoming, &mut spent, &mut trail).await {
-                Ok(answered) => return answered,
-                Err(CommitError::Conflict) => {}
+            match self.run(&incoming, &mut settled, &mut trail).await {
+                Ok(Some(answered)) => return answered,
+                Ok(None) | Err(CommitError::Conflict) => {}
                 Err(error) => return failed(&trail, commit_fault(&error)),
             }
         }
@@ -140,32 +149,39 @@ impl Core {
         failed(&trail, Fault::Status { status: 500, text })
     }
 
+    /// `None`: it is to be run again, and to write.
     async fn run(
         self: &Arc<Self>,
         incoming: &Arc<Incoming>,
-        spent: &mut Option<Arc<TokenEntry>>,
+        settled: &mut Settled,
         trail: &mut Trail,
-    ) -> Result<Answered, CommitError> {
+    ) -> Result<Option<Answered>, CommitError> {
         let target = Target::find(&self.mounts.router(), incoming);
-        let mode = target.as_ref().map_or(Mode::ReadOnly, |target| target.mode(incoming));
-        let sealed = || Answered::errors(503, "Vault is sealed");
+        let mode = target.as_ref().map_or(Mode::ReadOnly, |target| target.mode(incoming, settled.writes));
+        let may_come_to_write =
+            mode == Mode::ReadOnly && target.as_ref().is_some_and(|target| target.effect == Effect::Mixed);
+        let sealed = || Some(Answered::errors(503, "Vault is sealed"));
         let Ok(mut tx) = self.barrier.begin(mode) else { return Ok(sealed()) };
-        let mut token = match &*spent {
+        let mut token = match &settled.spent {
             Some(entry) => Ok(Some(Arc::clone(entry))),
             None => self.token(&mut tx, incoming, trail.now),
         };
-        if spent.is_none() && matches!(&token, Ok(Some(entry)) if entry.num_uses > 0) {
-            *spent = self.take_use(incoming, trail.now).await?;
-            token = Ok(spent.clone());
+        if settled.spent.is_none() && matches!(&token, Ok(Some(entry)) if entry.num_uses > 0) {
+            settled.spent = self.take_use(incoming, trail.now).await?;
+            token = Ok(settled.spent.clone());
             // What was read before the use was taken is old.
             let Ok(fresh) = self.barrier.begin(mode) else { return Ok(sealed()) };
             tx = fresh;
         }
         let Some(run) = self.evaluate_where_it_may(tx, target, incoming, token, trail.clone()).await else {
-            return Ok(failed(trail, trail::internal_error()));
+            return Ok(Some(failed(trail, trail::internal_error())));
         };
         *trail = run.trail;
-        self.finish(trail, run.outcome, run.transaction).await
+        if may_come_to_write && matches!(run.outcome, Err(Fault::NeedsActive)) {
+            settled.writes = true;
+            return Ok(None);
+        }
+        self.finish(trail, run.outcome, run.transaction).await.map(Some)
     }
 
     /// The token shown, if it is one.

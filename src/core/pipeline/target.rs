@@ -21,7 +21,7 @@ pub(super) struct Target {
     path: String,
     endpoint: Option<usize>,
     pub(super) access: Access,
-    effect: Effect,
+    pub(super) effect: Effect,
     pub(super) cost: Cost,
 }
 
@@ -45,11 +45,13 @@ impl Target {
         })
     }
 
-    /// Reads run read-only: they record nothing and conflict with nobody.
-    pub(super) fn mode(&self, incoming: &Incoming) -> Mode {
+    /// Reads run read-only: they record nothing and conflict with nobody. `writes`: it came to a write before.
+    pub(super) fn mode(&self, incoming: &Incoming, writes: bool) -> Mode {
         match self.effect {
-            Effect::Read | Effect::Local if incoming.wrap.is_none() => Mode::ReadOnly,
-            Effect::Read | Effect::Local | Effect::Write => Mode::ReadWrite,
+            Effect::Read | Effect::Mixed | Effect::Local if incoming.wrap.is_none() && !writes => {
+                Mode::ReadOnly
+            }
+            Effect::Read | Effect::Mixed | Effect::Local | Effect::Write => Mode::ReadWrite,
         }
     }
 
