@@ -8,5 +8,6 @@ mod kv2;
 mod listing;
 mod record;
 mod registry;
+mod transit;
 
 pub use registry::{build, kinds};

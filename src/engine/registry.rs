@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::cubbyhole::Cubbyhole;
 use super::kv1::Kv1;
 use super::kv2::Kv2;
+use super::transit::Transit;
 use crate::logical::Backend;
 
 /// Options of a mount (`version` of kv).
@@ -19,6 +20,7 @@ pub(super) const ENGINES: &[(&str, Make)] = &[
     ("cubbyhole", |_| Some(Arc::new(Cubbyhole::new()))),
     ("generic", |_| Some(Arc::new(Kv1::leased()))),
     ("kv", key_value),
+    ("transit", |_| Some(Arc::new(Transit::new()))),
 ];
 
 /// The kinds an operator may mount; those that exist once, and old names, are not among them.

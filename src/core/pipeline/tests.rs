@@ -27,7 +27,10 @@ struct Methods;
 
 impl BackendFactory for Methods {
     fn build(&self, table: Table, entry: &MountEntry) -> Option<Arc<dyn Backend>> {
-        (table == Table::Auth).then(|| crate::auth::build(&entry.kind)).flatten()
+        match table {
+            Table::Auth => crate::auth::build(&entry.kind),
+            Table::Secret => crate::engine::build(&entry.kind, &entry.options),
+        }
     }
 }
 
@@ -59,6 +62,8 @@ async fn core() -> Arc<Core> {
             .enable(&mut tx, Table::Auth, MountEntry::new(Table::Auth, &format!("{kind}/"), kind), now)
             .unwrap();
     }
+    let transit = MountEntry::new(Table::Secret, "transit/", "transit");
+    mounts.enable(&mut tx, Table::Secret, transit, now).unwrap();
     barrier.commit(tx).await.unwrap();
     let identity = Arc::new(Identity::new());
     barrier.storage().observe(Arc::clone(&identity) as _);
@@ -160,4 +165,17 @@ async fn concurrent_logins_never_share_a_use() {
         granted += usize::from(one.await.unwrap() == 200);
     }
     assert_eq!(granted, 5);
+}
+
+#[tokio::test]
+async fn what_is_almost_always_a_read_writes_when_it_must() {
+    let (core, root) = (core().await, root());
+    let encrypt =
+        async || ask(&core, Some(&root), Asked::Write, "transit/encrypt/new", json!({"plaintext": ""})).await;
+    let before = core.barrier.begin(Mode::ReadOnly).unwrap().index();
+    assert_eq!(encrypt().await.0, 200);
+    let made = core.barrier.begin(Mode::ReadOnly).unwrap().index();
+    assert_eq!(encrypt().await.1["data"]["key_version"], 1);
+    let after = core.barrier.begin(Mode::ReadOnly).unwrap().index();
+    assert!(before < made && made == after, "the first made the key, the second only read it");
 }
