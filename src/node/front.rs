@@ -12,8 +12,10 @@ use time::OffsetDateTime;
 use super::Node;
 use super::body::AnswerBody;
 use super::cors::{self, Crossing};
-use super::http::{Head, MAX_REQUEST_BYTES, Parsed, json_object, parse, read_body, redirect, respond};
+use super::http::{Head, MAX_REQUEST_BYTES, Parsed, json_object, parse, read_body, respond};
+use super::place;
 use super::workers::{Front, LocalFuture};
+use crate::api::header::X_VAULT_NAMESPACE;
 use crate::api::operation::Operation;
 use crate::core::answer::Answered;
 use crate::index;
@@ -51,9 +53,12 @@ impl ApiFront {
         body: HttpBody,
         peer: Option<SocketAddr>,
     ) -> Response<AnswerBody> {
-        match parse(parts, peer) {
+        let namespace = parts.headers.get(X_VAULT_NAMESPACE).cloned();
+        let method = parts.method.clone();
+        let mut response = match parse(parts, peer) {
             Parsed::Refused(answered) => respond(answered, None),
-            Parsed::Redirect(to) => redirect(&to),
+            Parsed::Redirect(to) => place::redirect(&method, &to),
+            Parsed::Malformed(text) => return place::malformed(text),
             Parsed::Request(head) => {
                 let answered = match self.with_body(*head, body).await {
                     Ok(head) => self.node.core.handle(head.incoming, OffsetDateTime::now_utc()).await,
@@ -62,7 +67,11 @@ impl ApiFront {
                 let index = self.index(&answered);
                 respond(answered, index)
             }
+        };
+        if let Some(namespace) = namespace {
+            response.headers_mut().insert(X_VAULT_NAMESPACE, namespace);
         }
+        response
     }
 
     async fn with_body(&self, mut head: Head, body: HttpBody) -> Result<Head, Answered> {

@@ -5,22 +5,24 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, LOCATION, STRICT_TRANSPORT_SECURITY};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, request};
 use http_body_util::BodyExt;
 use hyper::body::Incoming as HttpBody;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::body::AnswerBody;
+use super::place::{self, Place};
 use crate::api::header::{self, WrapTtl};
 use crate::api::operation::{self, Operation};
 use crate::core::answer::Answered;
 use crate::core::incoming::{Incoming, Wrap};
 use crate::duration;
 use crate::entropy;
+use crate::json_text::Node;
 use crate::logical::Client;
-use crate::path::{self, PathView};
 
 /// Largest request body (`max_request_size`), in bytes.
 pub const MAX_REQUEST_BYTES: usize = 32 * 1024 * 1024;
@@ -36,6 +38,8 @@ pub enum Parsed {
     Refused(Answered),
     /// Go's path cleaning: a redirect to the clean path on this very node.
     Redirect(String),
+    /// Go's server refuses it before there is a handler: 400 with this text.
+    Malformed(&'static str),
     Request(Box<Head>),
 }
 
@@ -50,33 +54,36 @@ pub struct Head {
 /// Reads the head.
 #[must_use]
 pub fn parse(mut parts: request::Parts, peer: Option<SocketAddr>) -> Parsed {
-    let clean = match path::canonical(parts.uri.path()) {
-        PathView::Clean(clean) => clean,
-        PathView::Unclean(_) => return Parsed::Redirect(cleaned(&parts)),
-        PathView::Invalid(_) => return refused(400, ""),
+    let mut path = match place::of(&parts.uri) {
+        Place::Api(path) => path,
+        Place::Redirect(to) => return Parsed::Redirect(to),
+        Place::Refused(answered) => return Parsed::Refused(answered),
+        Place::Malformed(text) => return Parsed::Malformed(text),
     };
-    let Some(api_path) = clean.strip_prefix("/v1/") else { return refused(404, "") };
     let operation = match operation::of(&parts.method, parts.uri.query()) {
         Ok(Operation::Other) => return refused(405, ""),
         Ok(Operation::Options) => return refused(400, "cannot handle internal-only request operation"),
         Ok(operation) => operation,
         Err(_) => return refused(400, ""),
     };
-    if !header::namespace(&parts.headers).is_empty() {
+    if !matches!(header::namespace(&parts.headers), "" | "root") {
         return refused(404, "namespace not found");
     }
-    if let Err(text) = check_patch(operation, &parts.headers) {
-        return refused(415, &text);
+    if let Err((status, text)) = check_patch(operation, &parts.headers) {
+        return refused(status, &text);
     }
     let wrap = match wrap(&parts.headers) {
         Ok(wrap) => wrap,
         Err(text) => return refused(400, &text),
     };
     let reads = matches!(operation, Operation::Read | Operation::List | Operation::Scan | Operation::Delete);
+    if matches!(operation, Operation::List | Operation::Scan) && !path.ends_with('/') {
+        path.push('/'); // what is listed is a folder
+    }
     let incoming = Incoming {
         id: request_id(),
         operation,
-        path: api_path.to_owned(),
+        path,
         data: Arc::new(if reads { query_data(parts.uri.query()) } else { Map::new() }),
         body: Bytes::new(),
         token: token(&parts.headers),
@@ -98,33 +105,19 @@ fn refused(status: u16, text: &str) -> Parsed {
     Parsed::Refused(Answered::errors(status, text))
 }
 
-/// The path with empty, `.` and `..` segments resolved, as Go's mux redirects to it.
-fn cleaned(parts: &request::Parts) -> String {
-    let mut segments: Vec<&str> = Vec::new();
-    let raw = parts.uri.path();
-    for segment in raw.split('/') {
-        match segment {
-            "" | "." => {}
-            ".." => drop(segments.pop()),
-            _ => segments.push(segment),
-        }
-    }
-    let slash = if raw.ends_with('/') && !segments.is_empty() { "/" } else { "" };
-    let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    format!("/{}{slash}{query}", segments.join("/"))
-}
-
-fn check_patch(operation: Operation, headers: &HeaderMap) -> Result<(), String> {
+/// A patch must say that it is a merge patch; the error is a status and a text.
+fn check_patch(operation: Operation, headers: &HeaderMap) -> Result<(), (u16, String)> {
     const MERGE_PATCH: &str = "application/merge-patch+json";
     if operation != Operation::Patch {
         return Ok(());
     }
     let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media = given.split(';').next().unwrap_or_default().trim();
-    if media.eq_ignore_ascii_case(MERGE_PATCH) {
-        return Ok(());
+    match media {
+        "" => Err((400, "mime: no media type".to_owned())),
+        media if media.eq_ignore_ascii_case(MERGE_PATCH) => Ok(()),
+        media => Err((415, format!("PATCH requires Content-Type of {MERGE_PATCH}, provided {media}"))),
     }
-    Err(format!("PATCH requires Content-Type of {MERGE_PATCH}, provided {media}"))
 }
 
 fn wrap(headers: &HeaderMap) -> Result<Option<Wrap>, String> {
@@ -135,7 +128,7 @@ fn wrap(headers: &HeaderMap) -> Result<Option<Wrap>, String> {
         headers.get(header::X_VAULT_WRAP_TTL).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let jwt = headers.get(header::X_VAULT_WRAP_FORMAT).is_some_and(|format| format == "jwt");
     if text.starts_with('-') {
-        return Err("requested wrap ttl cannot be negative".to_owned());
+        return Err("error parsing X-Vault-Wrap-TTL header: requested wrap ttl cannot be negative".to_owned());
     }
     let ttl = duration::parse(text)
         .map_err(|_| format!("error parsing X-Vault-Wrap-TTL header: time: invalid duration {text:?}"))?;
@@ -236,7 +229,8 @@ pub fn json_object(body: &[u8]) -> Result<Map<String, Value>, Answered> {
         return Ok(Map::new());
     }
     let refuse = |why: &str| Answered::errors(400, &format!("failed to decode JSON input: {why}"));
-    match serde_json::from_slice::<Value>(body) {
+    // What follows the first value is left, as Go's decoder leaves it.
+    match Value::deserialize(&mut serde_json::Deserializer::from_slice(body)) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(Value::Null) => Ok(Map::new()),
         Ok(other) => Err(refuse(&format!(
@@ -244,10 +238,24 @@ pub fn json_object(body: &[u8]) -> Result<Map<String, Value>, Answered> {
             json_kind(&other)
         ))),
         Err(error) if error.is_eof() => Err(refuse("unexpected EOF")),
-        Err(error) => {
-            Err(refuse(&format!("invalid JSON at line {} column {}", error.line(), error.column())))
+        Err(error) => Err(refuse(&match number_beyond(body) {
+            Some(number) => format!("json: cannot unmarshal number {number} into Go value of type float64"),
+            None => format!("invalid JSON at line {} column {}", error.line(), error.column()),
+        })),
+    }
+}
+
+/// The first number that is larger than any `f64`, in a body that is refused anyway.
+fn number_beyond(body: &[u8]) -> Option<String> {
+    fn within<'n>(node: &Node<'n>) -> Option<&'n str> {
+        match node {
+            Node::Object(members) => members.iter().find_map(|(_, value)| within(value)),
+            Node::List(items) => items.iter().find_map(within),
+            Node::Word(word) => word.parse().is_ok_and(f64::is_infinite).then_some(word),
+            Node::Text(_) => None,
         }
     }
+    within(&Node::first(body).ok()?).map(str::to_owned)
 }
 
 fn json_kind(value: &Value) -> &'static str {
@@ -283,18 +291,6 @@ pub fn respond(answered: Answered, index: Option<HeaderValue>) -> Response<Answe
     response
 }
 
-/// Go's answer to an unclean path.
-#[must_use]
-pub fn redirect(to: &str) -> Response<AnswerBody> {
-    let mut response = Response::new(AnswerBody::default());
-    *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
-    if let Ok(location) = HeaderValue::from_str(to) {
-        response.headers_mut().insert(LOCATION, location);
-    }
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    response
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -314,7 +310,6 @@ mod tests {
             ("OPTIONS", "/v1/a", &[], 400, "cannot handle internal-only request operation"),
             ("GET", "/v1/a?list=maybe", &[], 400, ""),
             ("GET", "/v1", &[], 404, ""),
-            ("GET", "/v1/a%01", &[], 400, ""),
             ("GET", "/v1/a", &[("x-vault-namespace", "zz")], 404, "namespace not found"),
             (
                 "GET",
@@ -330,21 +325,13 @@ mod tests {
                 415,
                 "PATCH requires Content-Type of application/merge-patch+json, provided text/plain",
             ),
+            ("PATCH", "/v1/a", &[], 400, "mime: no media type"),
+            ("PATCH", "/v1/a", &[("content-type", ";;;")], 400, "mime: no media type"),
         ] {
             let Parsed::Refused(answered) = parsed(method, uri, headers) else {
                 panic!("{method} {uri} was taken")
             };
             assert_eq!(answered, Answered::errors(status, text), "{method} {uri}");
-        }
-    }
-
-    #[test]
-    fn unclean_paths_are_redirected_to_the_clean_one() {
-        for (uri, to) in
-            [("/v1/kv1//a?x=1", "/v1/kv1/a?x=1"), ("/v1/kv1/../a", "/v1/a"), ("/v1/./a/", "/v1/a/")]
-        {
-            let Parsed::Redirect(location) = parsed("GET", uri, &[]) else { panic!("{uri} was taken") };
-            assert_eq!(location, to);
         }
     }
 
@@ -364,11 +351,12 @@ mod tests {
     #[test]
     fn bodies_are_objects() {
         assert!(json_object(b" ").unwrap().is_empty());
-        assert_eq!(json_object(b"{\"a\":1}").unwrap().len(), 1);
+        assert_eq!(json_object(b"{\"a\":1}{\"b\"").unwrap().len(), 1);
         for (body, text) in [
             ("[]", "json: cannot unmarshal array into Go value of type map[string]interface {}"),
             ("{", "unexpected EOF"),
             ("{bad", "invalid JSON at line 1 column 2"),
+            ("{\"n\":[1e400]}", "json: cannot unmarshal number 1e400 into Go value of type float64"),
         ] {
             let refusal = json_object(body.as_bytes()).unwrap_err();
             assert_eq!(refusal, Answered::errors(400, &format!("failed to decode JSON input: {text}")));

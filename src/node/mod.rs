@@ -15,6 +15,7 @@ pub mod body;
 mod cors;
 pub mod front;
 pub mod http;
+mod place;
 pub mod workers;
 
 use std::sync::Arc;

@@ -27,6 +27,7 @@ use super::mounts::Mounts;
 use super::policy::{KeyFilter, Subjects};
 use super::token_store::{TokenEntry, TokenStore};
 use super::trail::{self, Grounds, Trail};
+use crate::api::operation::Operation as Asked;
 use crate::barrier::{Barrier, Mode, Transaction};
 use crate::logical::{Access, Cost, Effect, Fault, Operation, Request, Response};
 use crate::storage::CommitError;
@@ -162,6 +163,9 @@ impl Core {
             mode == Mode::ReadOnly && target.as_ref().is_some_and(|target| target.effect == Effect::Mixed);
         let sealed = || Some(Answered::errors(503, "Vault is sealed"));
         let Ok(mut tx) = self.barrier.begin(mode) else { return Ok(sealed()) };
+        if target::writes_a_folder(incoming) {
+            return Ok(Some(Answered::errors(400, "cannot write to a path ending in '/'")));
+        }
         let mut token = match &settled.spent {
             Some(entry) => Ok(Some(Arc::clone(entry))),
             None => self.token(&mut tx, incoming, trail.now),
@@ -269,6 +273,9 @@ impl Core {
         let (Some(target), Some(admitted)) = (turn.target, admitted?) else {
             return Err(no_handler(&turn.incoming.path));
         };
+        if turn.incoming.operation == Asked::Head {
+            return Err(Fault::UnsupportedOperation);
+        }
         trail.routed();
         let mut response = target.answer(tx, &admitted.request, turn.now)?;
         if let Some(filter) = &admitted.key_filter {

@@ -118,10 +118,14 @@ impl Target {
         now: OffsetDateTime,
     ) -> Result<Response, Fault> {
         let endpoint = self.endpoint.ok_or(Fault::UnsupportedPath)?;
-        let mut response = self.mounted.backend.handle(endpoint, &mut self.call(tx, request, now))?;
-        let known = self.mounted.backend.endpoints().get(endpoint);
-        if let Some(ignored) = known.and_then(|known| unrecognized(known, request)) {
-            warn_beside_data(&mut response, ignored);
+        let mut call = self.call(tx, request, now);
+        let captures = call.captures;
+        let mut response = self.mounted.backend.handle(endpoint, &mut call)?;
+        if let (Some(known), false) =
+            (self.mounted.backend.endpoints().get(endpoint), request.data.is_empty())
+        {
+            let warnings = [unrecognized(known, request), replaced(&captures, request)];
+            warn_beside_data(&mut response, warnings.into_iter().flatten());
         }
         Ok(response)
     }
@@ -155,9 +159,14 @@ pub(super) fn plain(asked: Asked) -> Operation {
     }
 }
 
+/// A key must not be mistaken for a folder: no backend has one whose name ends in a slash.
+pub(super) fn writes_a_folder(incoming: &Incoming) -> bool {
+    matches!(incoming.operation, Asked::Write | Asked::Patch) && incoming.path.ends_with('/')
+}
+
 /// Parameters nobody reads, in the server's words.
 fn unrecognized(endpoint: &Endpoint, request: &Request) -> Option<String> {
-    if endpoint.fields.is_empty() || request.data.is_empty() {
+    if endpoint.fields.is_empty() {
         return None;
     }
     let known = |name: &str| endpoint.fields.iter().any(|field| field.name == name);
@@ -166,9 +175,21 @@ fn unrecognized(endpoint: &Endpoint, request: &Request) -> Option<String> {
         .then(|| format!("Endpoint ignored these unrecognized parameters: [{}]", ignored.join(" ")))
 }
 
+/// Parameters that the path gives already.
+fn replaced(captures: &Captures<'_>, request: &Request) -> Option<String> {
+    let given = captures.iter().map(|(name, _)| name).filter(|name| request.data.contains_key(*name));
+    let names: Vec<&str> = given.collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "Endpoint replaced the value of these parameters with the values captured from the endpoint's path: [{}]",
+            names.join(" ")
+        )
+    })
+}
+
 /// An answer that says nothing stays a 204: the server warns only beside something.
-fn warn_beside_data(response: &mut Response, warning: String) {
+fn warn_beside_data(response: &mut Response, warnings: impl Iterator<Item = String>) {
     if response.has_content() || response.auth.is_some() || !response.warnings.is_empty() {
-        response.warnings.push(warning);
+        response.warnings.extend(warnings);
     }
 }
