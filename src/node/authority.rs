@@ -9,39 +9,27 @@ use crate::barrier::Transaction;
 use crate::core::expiration::LeaseEntry;
 use crate::core::identity::{AliasMount, Identity, login};
 use crate::core::mounts::Mounts;
-use crate::core::pipeline::{Authorizer, Question, Verdict};
-use crate::core::policy::Subjects;
+use crate::core::policy::{Holder, PolicyStore, Subjects};
 use crate::core::router::Mounted;
 use crate::core::token_store::TokenEntry;
 use crate::logical::{Alias, Caller, Fault, LeaseCall, MountInfo, Renewed};
 use crate::system::authority::Authority;
 use crate::system::leases::LeaseBackends;
 
-/// Root may everything, nobody else anything.
-#[derive(Debug)]
-pub struct RootOnly;
-
 /// See the module.
 #[derive(Debug)]
 pub struct NodeAuthority {
     mounts: Arc<Mounts>,
     identity: Arc<Identity>,
-}
-
-// === impl RootOnly ===
-
-impl Authorizer for RootOnly {
-    fn decide(&self, _: &mut Transaction, entry: &TokenEntry, _: Question<'_>) -> Result<Verdict, Fault> {
-        Ok(Verdict { allowed: entry.is_root(), sudo: entry.is_root(), ..Verdict::default() })
-    }
+    policies: Arc<PolicyStore>,
 }
 
 // === impl NodeAuthority ===
 
 impl NodeAuthority {
     #[must_use]
-    pub fn new(mounts: Arc<Mounts>, identity: Arc<Identity>) -> Self {
-        Self { mounts, identity }
+    pub fn new(mounts: Arc<Mounts>, identity: Arc<Identity>, policies: Arc<PolicyStore>) -> Self {
+        Self { mounts, identity, policies }
     }
 
     fn mounted(&self, path: &str) -> Option<Arc<Mounted>> {
@@ -50,16 +38,22 @@ impl NodeAuthority {
 }
 
 impl Authority for NodeAuthority {
-    fn has_sudo(&self, _tx: &mut Transaction, caller: &Caller, _path: &str) -> Result<bool, Fault> {
-        Ok(caller.is_root)
+    fn has_sudo(&self, tx: &mut Transaction, caller: &Caller, path: &str) -> Result<bool, Fault> {
+        Ok(self.policies.has_sudo(tx, &Holder::from(caller), path, OffsetDateTime::now_utc())?)
     }
 
-    fn capabilities(&self, _: &mut Transaction, entry: &TokenEntry, _: &str) -> Result<Vec<String>, Fault> {
-        Ok(vec![if entry.is_root() { "root" } else { "deny" }.to_owned()])
+    fn capabilities(
+        &self,
+        tx: &mut Transaction,
+        entry: &TokenEntry,
+        path: &str,
+    ) -> Result<Vec<String>, Fault> {
+        let names = self.policies.capabilities(tx, &Holder::from(entry), path, OffsetDateTime::now_utc())?;
+        Ok(names.into_iter().map(str::to_owned).collect())
     }
 
-    fn policy_exists(&self, _tx: &mut Transaction, name: &str) -> Result<bool, Fault> {
-        Ok(matches!(name, "root" | "default"))
+    fn policy_exists(&self, tx: &mut Transaction, name: &str) -> Result<bool, Fault> {
+        self.policies.exists(tx, name, OffsetDateTime::now_utc())
     }
 
     fn entity_of_alias(&self, tx: &mut Transaction, alias: &str) -> Result<String, Fault> {

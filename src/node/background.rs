@@ -46,7 +46,11 @@ async fn run(node: impl Fn() -> Option<Arc<Node>>, mut open: watch::Receiver<boo
         let Some(node) = node() else { return };
         let (closed, closing) = watch::channel(false);
         let core = &node.core;
-        let authority = NodeAuthority::new(Arc::clone(&core.mounts), Arc::clone(&core.identity));
+        let authority = NodeAuthority::new(
+            Arc::clone(&core.mounts),
+            Arc::clone(&core.identity),
+            Arc::clone(&node.policies),
+        );
         let hands = Arc::new(Hands { authority, node });
         let expiring =
             Arc::clone(&hands.node.expiration).run(Arc::clone(&hands) as Arc<dyn Revoker>, closing);
@@ -70,7 +74,10 @@ impl Hands {
         loop {
             tokio::select! {
                 _ = wipe.tick() => self.wipe().await,
-                _ = tick.tick() => self.tick_backends().await,
+                _ = tick.tick() => {
+                    self.tick_backends().await;
+                    self.remove_expired_policies().await;
+                }
             }
         }
     }
@@ -91,6 +98,13 @@ impl Hands {
                     return tracing::warn!(%fault, "what a removed mount left behind is still there");
                 }
             }
+        }
+    }
+
+    async fn remove_expired_policies(&self) {
+        let remove = |tx: &mut Transaction| self.node.policies.remove_expired(tx, OffsetDateTime::now_utc());
+        if let Err(fault) = self.in_transaction(remove).await {
+            tracing::warn!(%fault, "expired policies are still there, though they allow nothing");
         }
     }
 

@@ -33,21 +33,24 @@ use crate::core::identity::Identity;
 use crate::core::invalidation::{self, Invalidation};
 use crate::core::mounts::Mounts;
 use crate::core::pipeline::Core;
+use crate::core::policy::PolicyStore;
 use crate::core::router::LeaseBounds;
 use crate::core::token_store::TokenStore;
 use crate::logical::{Fault, Granted};
 use crate::storage::{CommitError, Storage};
 use crate::system::audit::AuditRules;
+use crate::system::capabilities::CapabilityEndpoints;
 use crate::system::identity::IdentityBackend;
 use crate::system::leases::LeaseEndpoints;
 use crate::system::mounts::MountEndpoints;
+use crate::system::policies::PolicyEndpoints;
 use crate::system::token::TokenBackend;
 use crate::system::versions::VersionHistory;
 use crate::system::wrapping::WrappingEndpoints;
 use crate::system::{Endpoints, System};
 use crate::telemetry::BUILD;
 use administration::Administration;
-use authority::{NodeAuthority, RootOnly};
+use authority::NodeAuthority;
 use backends::Backends;
 
 /// What a node is told once.
@@ -65,6 +68,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Node {
     pub core: Arc<Core>,
+    pub policies: Arc<PolicyStore>,
     pub expiration: Arc<Expiration>,
     pub cluster: Arc<Cluster>,
     pub administration: Administration,
@@ -101,8 +105,10 @@ impl Node {
         let (expiration, cluster) = (Arc::new(Expiration::new()), Arc::new(Cluster::default()));
         let (administration, identity) = (Administration::new(), Arc::new(Identity::new()));
         let records = administration.records();
-        let authority = Arc::new(NodeAuthority::new(Arc::clone(&mounts), Arc::clone(&identity)));
-        let mut topics = topics(&mounts, &tokens, &authority);
+        let policies = Arc::new(PolicyStore::new(Arc::clone(&identity) as _));
+        let authority = NodeAuthority::new(Arc::clone(&mounts), Arc::clone(&identity), Arc::clone(&policies));
+        let authority = Arc::new(authority);
+        let mut topics = topics(&mounts, &tokens, &policies, &authority);
         topics.extend(administration.topics(&mounts, &tokens, settings.audit_rules));
         mounts.set_factory(Arc::new(Backends {
             system: Arc::new(System::new(topics)),
@@ -118,16 +124,17 @@ impl Node {
         );
         barrier.storage().observe(Arc::new(invalidation));
         barrier.storage().observe(Arc::clone(&identity) as _);
+        barrier.storage().observe(Arc::clone(&policies) as _);
         let core = Arc::new(Core {
             barrier,
             mounts,
             tokens,
             identity,
-            policies: Arc::new(RootOnly),
+            policies: Arc::clone(&policies) as _,
             audit: Arc::clone(&administration.audit),
         });
         let (working, may_work) = watch::channel(false);
-        let node = Arc::new(Self { core, expiration, cluster, administration, settings, working });
+        let node = Arc::new(Self { core, policies, expiration, cluster, administration, settings, working });
         background::start(&node, may_work)?;
         Ok(node)
     }
@@ -170,7 +177,9 @@ impl Node {
             if table.reconcile(&self.settings.audit_devices) {
                 table.store(&mut tx)?;
             }
-            VersionHistory::note(&mut tx, BUILD.version, OffsetDateTime::now_utc())?;
+            let now = OffsetDateTime::now_utc();
+            VersionHistory::note(&mut tx, BUILD.version, now)?;
+            self.policies.install(&mut tx, now).map_err(NodeError::Refused)?;
             match self.core.barrier.commit(tx).await {
                 Ok(_) | Err(CommitError::NotWritable) => return Ok(()),
                 Err(CommitError::Conflict) => {}
@@ -187,6 +196,7 @@ impl Node {
         let index = self.core.barrier.storage().snapshot().index();
         self.core.tokens.changed(index, None);
         self.core.identity.forget(index);
+        self.policies.forget(index);
         self.cluster.clear();
     }
 }
@@ -195,6 +205,7 @@ impl Node {
 fn topics(
     mounts: &Arc<Mounts>,
     tokens: &Arc<TokenStore>,
+    policies: &Arc<PolicyStore>,
     authority: &Arc<NodeAuthority>,
 ) -> Vec<Box<dyn Endpoints>> {
     vec![
@@ -205,5 +216,7 @@ fn topics(
             Arc::clone(authority) as _,
         )),
         Box::new(WrappingEndpoints::new(Arc::clone(tokens))),
+        Box::new(PolicyEndpoints::new(Arc::clone(policies))),
+        Box::new(CapabilityEndpoints::new(Arc::clone(policies), Arc::clone(tokens))),
     ]
 }

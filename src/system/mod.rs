@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod audited_headers;
 pub mod authority;
+pub mod capabilities;
 pub mod cors;
 pub mod counters;
 pub mod identity;
@@ -10,6 +11,7 @@ pub mod leases;
 pub mod mounts;
 pub mod namespaces;
 pub mod plugins;
+pub mod policies;
 pub mod token;
 pub mod tools;
 pub mod ui_headers;

@@ -21,6 +21,7 @@ pub mod parameter;
 pub mod parse;
 #[cfg(test)]
 mod parse_tests;
+pub mod password;
 mod prefix;
 mod record;
 pub mod rule;

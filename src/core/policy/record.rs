@@ -39,6 +39,14 @@ pub(super) fn time_text(moment: OffsetDateTime) -> String {
     moment.format(&Rfc3339).unwrap_or_default()
 }
 
+// === impl Record ===
+
+impl Record {
+    pub(super) fn end(&self) -> Option<OffsetDateTime> {
+        OffsetDateTime::parse(&self.expires_at, &Rfc3339).ok()
+    }
+}
+
 // === impl Stored ===
 
 impl Stored {
@@ -50,7 +58,7 @@ impl Stored {
         Ok(Self {
             name: name.into(),
             policy: parse::policy(&record.text)?,
-            expires_at: OffsetDateTime::parse(&record.expires_at, &Rfc3339).ok(),
+            expires_at: record.end(),
             allowance: Allowance {
                 slashes: record.allow_slashes_in_templates,
                 wildcards: record.allow_wildcards_in_templates,

@@ -1,6 +1,6 @@
 //! The policies of the node: kept at `sys/policy/<name>`, read, changed and asked within the transaction of a request.
 //!
-//! Every request asks, so what was read and compiled is kept; [`PolicyStore::changed`] forgets it, in commit order.
+//! Every request asks, so what was read and compiled is kept; as an observer of the storage it forgets what changed.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,7 +22,7 @@ use crate::core::pipeline::{Authorizer, Question, Verdict};
 use crate::core::token_store::TokenEntry;
 use crate::core::trail::Grounds;
 use crate::logical::{Fault, Operation};
-use crate::storage::CommitIndex;
+use crate::storage::{CommitIndex, Observer};
 
 const POLICIES: &str = "sys/policy/";
 
@@ -166,8 +166,10 @@ impl PolicyStore {
     /// # Errors
     /// The store cannot be read or written.
     pub fn remove_expired(&self, tx: &mut Transaction, now: OffsetDateTime) -> Result<(), Fault> {
+        // Records, not policies: all of them at once would drive out what is in use.
         for name in tx.view(POLICIES).keys("", usize::MAX)? {
-            if self.stored(tx, &name)?.is_some_and(|policy| !policy.is_live(now)) {
+            let end = record(tx, &name)?.and_then(|record| record.end());
+            if end.is_some_and(|end| end <= now) {
                 tx.view(POLICIES).delete(&name)?;
             }
         }
@@ -227,13 +229,9 @@ impl PolicyStore {
         Ok(self.access(tx, holder, now)?.acl.capabilities(path))
     }
 
-    /// A record changed at `index`; `None`: any may have. Called in commit order, on every node.
-    pub fn changed(&self, index: CommitIndex, key: Option<&str>) {
-        match key.map(|key| key.strip_prefix(POLICIES)) {
-            None => self.cache.changed(index, None),
-            Some(Some(name)) => self.cache.changed(index, Some(name)),
-            Some(None) => {}
-        }
+    /// Forgets everything; what is read from now on is of `index` or later.
+    pub fn forget(&self, index: CommitIndex) {
+        self.cache.changed(index, None);
     }
 
     fn subject(
@@ -403,6 +401,14 @@ impl Authorizer for PolicyStore {
 fn as_listed(operation: Operation, path: &str) -> Cow<'_, str> {
     let lists = matches!(operation, Operation::List | Operation::Scan);
     if lists && !path.ends_with('/') { Cow::Owned(format!("{path}/")) } else { Cow::Borrowed(path) }
+}
+
+impl Observer for PolicyStore {
+    fn changed(&self, index: CommitIndex, keys: Option<&[String]>) {
+        let Some(keys) = keys else { return self.cache.changed(index, None) };
+        let names = keys.iter().filter_map(|key| key.strip_prefix(POLICIES));
+        names.for_each(|name| self.cache.changed(index, Some(name)));
+    }
 }
 
 impl fmt::Debug for PolicyStore {

@@ -16,22 +16,9 @@ use crate::core::incoming::Incoming;
 use crate::core::pipeline::{Authorizer, Question};
 use crate::core::token_store::TokenEntry;
 use crate::logical::{Client, Fault, Operation};
-use crate::storage::{CommitIndex, Observer, inmem};
+use crate::storage::{Observer, inmem};
 
 const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
-
-/// Tells the policies of changes, as the node does.
-#[derive(Debug)]
-struct Told(Arc<PolicyStore>);
-
-impl Observer for Told {
-    fn changed(&self, index: CommitIndex, keys: Option<&[String]>) {
-        match keys {
-            None => self.0.changed(index, None),
-            Some(keys) => keys.iter().for_each(|key| self.0.changed(index, Some(key))),
-        }
-    }
-}
 
 #[derive(Debug, Default)]
 struct People(Mutex<BTreeMap<String, Arc<Subject>>>);
@@ -52,7 +39,7 @@ impl World {
         let barrier = Barrier::new(inmem::open());
         barrier.open(Keyring::new([(1, &[7; 32])]));
         let policies = Arc::new(PolicyStore::new(subjects));
-        barrier.storage().observe(Arc::new(Told(Arc::clone(&policies))));
+        barrier.storage().observe(Arc::clone(&policies) as _);
         Self { barrier, policies }
     }
 
@@ -164,8 +151,7 @@ async fn restoring_a_snapshot_forgets_everything() {
     let mut gone = world.barrier.begin(Mode::ReadWrite).unwrap();
     gone.delete("sys/policy/p").unwrap();
     world.barrier.commit(gone).await.unwrap();
-    let index = world.read().index();
-    world.policies.changed(index, None);
+    world.policies.changed(world.read().index(), None);
     assert!(!world.may(&token(&["p"]), Operation::Read, "kv/a"));
 }
 
