@@ -5,3 +5,4 @@ pub mod health;
 pub mod mount;
 pub mod operation;
 pub mod template;
+pub mod version;

@@ -8,14 +8,13 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
-use crate::barrier::Keyring;
-use crate::entropy;
 use crate::net::listener::{self, Address};
 use crate::net::serve::Deadlines;
 use crate::node::front::ApiFront;
 use crate::node::workers::{Listener, Workers};
 use crate::node::{Node, Settings};
 use crate::storage::inmem;
+use crate::system::ha_status::Addresses;
 use crate::telemetry;
 
 /// Vault's deadlines: heads 10 s, bodies 30 s, idle connections 5 min.
@@ -62,17 +61,26 @@ async fn serve(args: &ServerArgs) -> Result<(), Box<dyn std::error::Error>> {
         return Err("only -dev is there so far".into());
     }
     telemetry::install(tracing::Level::INFO, telemetry::Format::Text, &telemetry::Output::Stderr)?;
-    let node = Node::build(inmem::open(), Settings::default())?;
-    node.core.barrier.open(Keyring::new([(1, &entropy::bytes())]));
-    let root = args.dev_root_token_id.clone().map(Zeroizing::new);
-    let granted = node.install(root).await?;
-    node.open().await?;
-    println!("Root Token: {}", granted.client_token.as_str());
+    let address = args.dev_listen_address;
+    let settings = Settings {
+        root_token: args.dev_root_token_id.clone().map(Zeroizing::new),
+        addresses: Addresses {
+            api: format!("http://{address}"),
+            cluster: format!("https://{}", SocketAddr::new(address.ip(), address.port().saturating_add(1))),
+        },
+        ..Settings::default()
+    };
+    let node = Node::build(inmem::open(), settings)?;
+    let made = node.initialize_and_open().await?;
+    for share in &made.shares.unseal {
+        println!("Unseal Key: {}", share.base64().as_str());
+    }
+    println!("Root Token: {}", made.root_token.as_str());
     let workers = workers(&node, args.dev_listen_address)?;
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
     workers.stop(GRACE);
-    node.close();
+    node.seal.seal().await;
     Ok(())
 }
 

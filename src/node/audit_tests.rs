@@ -9,7 +9,6 @@ use zeroize::Zeroizing;
 
 use super::{Node, Settings};
 use crate::api::operation::Operation as Asked;
-use crate::barrier::Keyring;
 use crate::core::audit::DeviceConfig;
 use crate::core::incoming::Incoming;
 use crate::logical::Client;
@@ -29,11 +28,10 @@ fn device(name: &str, file: &Path, more: &[(&str, &str)]) -> DeviceConfig {
 
 async fn node(audit_devices: Vec<DeviceConfig>) -> Arc<Node> {
     let audit_rules = AuditRules { allow_creation: true, allow_prefix: false };
-    let settings = Settings { audit_devices, audit_rules, ..Settings::default() };
+    let root_token = Some(Zeroizing::new(ROOT.to_owned()));
+    let settings = Settings { audit_devices, audit_rules, root_token, ..Settings::default() };
     let node = Node::build(inmem::open(), settings).unwrap();
-    node.core.barrier.open(Keyring::new([(1, &[7; 32])]));
-    node.install(Some(Zeroizing::new("s.canary-root".to_owned()))).await.unwrap();
-    node.open().await.unwrap();
+    node.initialize_and_open().await.unwrap();
     node
 }
 

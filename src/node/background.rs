@@ -1,4 +1,5 @@
-//! What a node does on its own while it is open: leases end, backends tidy up, removed mounts are wiped. One thread.
+//! What a node does on its own: while it is open, leases end, backends tidy up, removed mounts are wiped and keys are
+//! looked after; when it is sealed, it is cleared. One thread.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::barrier::{Mode, Transaction};
 use crate::core::expiration::{self, Revoker, Revoking};
 use crate::core::router::Mounted;
 use crate::logical::Fault;
+use crate::seal::SealManager;
 use crate::storage::CommitError;
 use crate::system::leases::LeaseBackends;
 
@@ -20,6 +22,8 @@ use crate::system::leases::LeaseBackends;
 const WIPE: Duration = Duration::from_secs(1);
 /// Between two turns of the backends' own periodic work.
 const TICK: Duration = Duration::from_mins(1);
+/// Between two looks at the keys.
+const TEND: Duration = Duration::from_mins(5);
 /// How often a step that lost a race is run again.
 const MAX_RUNS: u32 = 16;
 
@@ -35,9 +39,12 @@ struct Hands {
 /// # Errors
 /// No thread could be started.
 pub(super) fn start(node: &Arc<Node>, open: watch::Receiver<bool>) -> std::io::Result<()> {
+    let clearing = SealManager::clear_when_sealed(Arc::downgrade(&node.seal), node.core.barrier.watch());
     let (node, runtime) =
         (Arc::downgrade(node), tokio::runtime::Builder::new_current_thread().enable_all().build()?);
-    let work = move || runtime.block_on(run(move || node.upgrade(), open));
+    let work = move || {
+        runtime.block_on(async { tokio::join!(run(|| node.upgrade(), open), clearing) });
+    };
     std::thread::Builder::new().name("background".to_owned()).spawn(work).map(drop)
 }
 
@@ -71,6 +78,7 @@ async fn run(node: impl Fn() -> Option<Arc<Node>>, mut open: watch::Receiver<boo
 impl Hands {
     async fn upkeep(&self) {
         let (mut wipe, mut tick) = (tokio::time::interval(WIPE), tokio::time::interval(TICK));
+        let mut tend = tokio::time::interval(TEND);
         loop {
             tokio::select! {
                 _ = wipe.tick() => self.wipe().await,
@@ -78,7 +86,14 @@ impl Hands {
                     self.tick_backends().await;
                     self.remove_expired_policies().await;
                 }
+                _ = tend.tick() => self.tend_keys().await,
             }
+        }
+    }
+
+    async fn tend_keys(&self) {
+        if let Err(error) = self.node.seal.tend(OffsetDateTime::now_utc()).await {
+            tracing::warn!(%error, "the keys could not be looked after");
         }
     }
 

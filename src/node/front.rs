@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 
 use super::Node;
 use super::body::AnswerBody;
+use super::bootstrap::{self, Question};
 use super::cors::{self, Crossing};
 use super::http::{Head, MAX_REQUEST_BYTES, Parsed, json_object, parse, read_body, respond};
 use super::place;
@@ -19,6 +20,9 @@ use crate::api::header::X_VAULT_NAMESPACE;
 use crate::api::operation::Operation;
 use crate::core::answer::Answered;
 use crate::index;
+
+/// Largest body of a request without a token, in bytes: shares, and PGP keys that are refused.
+const MAX_BOOTSTRAP_BYTES: usize = 1024 * 1024;
 
 /// The API over HTTP.
 #[derive(Debug)]
@@ -54,24 +58,57 @@ impl ApiFront {
         peer: Option<SocketAddr>,
     ) -> Response<AnswerBody> {
         let namespace = parts.headers.get(X_VAULT_NAMESPACE).cloned();
-        let method = parts.method.clone();
-        let mut response = match parse(parts, peer) {
-            Parsed::Refused(answered) => respond(answered, None),
-            Parsed::Redirect(to) => place::redirect(&method, &to),
-            Parsed::Malformed(text) => return place::malformed(text),
-            Parsed::Request(head) => {
-                let answered = match self.with_body(*head, body).await {
-                    Ok(head) => self.node.core.handle(head.incoming, OffsetDateTime::now_utc()).await,
-                    Err(refused) => refused,
-                };
-                let index = self.index(&answered);
-                respond(answered, index)
-            }
+        let mut response = match Question::of(&parts) {
+            Some(question) => self.bootstrap(&question, body).await,
+            None => self.through_the_core(parts, body, peer).await,
         };
         if let Some(namespace) = namespace {
             response.headers_mut().insert(X_VAULT_NAMESPACE, namespace);
         }
         response
+    }
+
+    async fn through_the_core(
+        &self,
+        parts: request::Parts,
+        body: HttpBody,
+        peer: Option<SocketAddr>,
+    ) -> Response<AnswerBody> {
+        let method = parts.method.clone();
+        match parse(parts, peer) {
+            Parsed::Refused(answered) => respond(answered, None),
+            Parsed::Redirect(to) => place::redirect(&method, &to),
+            Parsed::Malformed(text) => place::malformed(text),
+            Parsed::Request(head) => {
+                let answered = if self.node.core.barrier.is_sealed() {
+                    sealed(&head)
+                } else {
+                    self.handle(*head, body).await
+                };
+                let index = self.index(&answered);
+                respond(answered, index)
+            }
+        }
+    }
+
+    async fn handle(&self, head: Head, body: HttpBody) -> Answered {
+        match self.with_body(head, body).await {
+            Ok(head) => self.node.core.handle(head.incoming, OffsetDateTime::now_utc()).await,
+            Err(refused) => refused,
+        }
+    }
+
+    /// What is answered without a token, sealed or not.
+    async fn bootstrap(&self, question: &Question, body: HttpBody) -> Response<AnswerBody> {
+        let body = match question.has_body() {
+            true => read_body(body, MAX_BOOTSTRAP_BYTES).await,
+            false => Ok(Bytes::new()),
+        };
+        let answered = match body {
+            Ok(body) => bootstrap::answer(&self.node, question, &body, OffsetDateTime::now_utc()).await,
+            Err(refused) => refused,
+        };
+        respond(answered, None)
     }
 
     async fn with_body(&self, mut head: Head, body: HttpBody) -> Result<Head, Answered> {
@@ -101,6 +138,14 @@ fn bare(status: u16, left_out: &[HeaderName]) -> Response<AnswerBody> {
 fn beside(mut response: Response<AnswerBody>, headers: HeaderMap) -> Response<AnswerBody> {
     response.headers_mut().extend(headers);
     response
+}
+
+/// A sealed node has nothing to say, and is as sealed as it can be.
+fn sealed(head: &Head) -> Answered {
+    if head.incoming.operation == Operation::Write && head.incoming.path == "sys/seal" {
+        return Answered::new(204, Bytes::new());
+    }
+    Answered::errors(503, "Vault is sealed")
 }
 
 impl Front for ApiFront {

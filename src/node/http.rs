@@ -152,11 +152,8 @@ fn kept_headers(headers: HeaderMap) -> HeaderMap {
 /// Query parameters as data: one value is text, several are a list.
 fn query_data(query: Option<&str>) -> Map<String, Value> {
     let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for pair in
-        query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()).take(MAX_QUERY_PARAMETERS)
-    {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        values.entry(unescape(name)).or_default().push(unescape(value));
+    for (name, value) in query_pairs(query.unwrap_or_default()) {
+        values.entry(name).or_default().push(value);
     }
     for flag in ["list", "scan", "help"] {
         values.remove(flag);
@@ -166,6 +163,14 @@ fn query_data(query: Option<&str>) -> Map<String, Value> {
         _ => Value::Array(texts.into_iter().map(Value::String).collect()),
     };
     values.into_iter().map(|(name, texts)| (name, value(texts))).collect()
+}
+
+/// Names and values of a query, unescaped, in order.
+pub fn query_pairs(query: &str) -> impl Iterator<Item = (String, String)> {
+    query.split('&').filter(|pair| !pair.is_empty()).take(MAX_QUERY_PARAMETERS).map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (unescape(name), unescape(value))
+    })
 }
 
 /// `application/x-www-form-urlencoded` text; what is not well escaped stays as it is.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   workers ─> front ─> http (head, body) ─> core::pipeline ─> answer, with its index
+//!                  └──> bootstrap: health, the seal and its ceremonies, also while sealed
 //!                                              background: leases end, backends tick, removed mounts are wiped
 //! ```
 
@@ -12,6 +13,8 @@ pub mod authority;
 pub mod backends;
 mod background;
 pub mod body;
+pub mod bootstrap;
+mod contents;
 mod cors;
 pub mod front;
 pub mod http;
@@ -25,40 +28,56 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
-use crate::barrier::{Barrier, Mode, Sealed, StoreError};
-use crate::core::audit::{DeviceConfig, DeviceTable};
+use crate::barrier::{Barrier, Sealed, StoreError};
+use crate::core::audit::DeviceConfig;
 use crate::core::cluster::Cluster;
 use crate::core::expiration::Expiration;
 use crate::core::identity::Identity;
-use crate::core::invalidation::{self, Invalidation};
+use crate::core::invalidation::Invalidation;
 use crate::core::mounts::Mounts;
 use crate::core::pipeline::Core;
 use crate::core::policy::PolicyStore;
 use crate::core::router::LeaseBounds;
 use crate::core::token_store::TokenStore;
-use crate::logical::{Fault, Granted};
+use crate::logical::Fault;
+use crate::seal::{Ceremonies, InitError, InitRequest, Initialized, Method, SealManager, UnsealError};
 use crate::storage::{CommitError, Storage};
 use crate::system::audit::AuditRules;
 use crate::system::capabilities::CapabilityEndpoints;
+use crate::system::generate_root::GenerateRootEndpoints;
+use crate::system::ha_status::{Addresses, HaStatusEndpoints};
 use crate::system::identity::IdentityBackend;
+use crate::system::keys::KeyEndpoints;
 use crate::system::leases::LeaseEndpoints;
 use crate::system::mounts::MountEndpoints;
 use crate::system::policies::PolicyEndpoints;
+use crate::system::rotation::RotationEndpoints;
+use crate::system::seal::SealEndpoints;
 use crate::system::token::TokenBackend;
-use crate::system::versions::VersionHistory;
 use crate::system::wrapping::WrappingEndpoints;
 use crate::system::{Endpoints, System};
-use crate::telemetry::BUILD;
 use administration::Administration;
 use authority::NodeAuthority;
 use backends::Backends;
+use bootstrap::Unauthenticated;
+use contents::Contents;
 
 /// What a node is told once.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     pub bounds: LeaseBounds,
+    /// How its store is sealed.
+    pub seal: Arc<Method>,
     /// Name of a cluster made here; `None`: made up.
     pub cluster_name: Option<String>,
+    /// The text of the first root token; `None`: made up.
+    pub root_token: Option<Zeroizing<String>>,
+    /// The name its answers carry.
+    pub node_id: String,
+    /// Where clients and other nodes reach it.
+    pub addresses: Addresses,
+    /// Ceremonies without a token. A node with several listeners has what all of them allow.
+    pub unauthenticated: Unauthenticated,
     /// Audit devices of the configuration file; only there can they be changed.
     pub audit_devices: Vec<DeviceConfig>,
     pub audit_rules: AuditRules,
@@ -72,9 +91,10 @@ pub struct Node {
     pub expiration: Arc<Expiration>,
     pub cluster: Arc<Cluster>,
     pub administration: Administration,
-    settings: Settings,
-    /// Whether background work may run: the barrier is open and this node is the active one.
-    working: watch::Sender<bool>,
+    pub seal: Arc<SealManager>,
+    pub ceremonies: Arc<Ceremonies>,
+    node_id: String,
+    unauthenticated: Unauthenticated,
 }
 
 /// Why a node cannot go to work.
@@ -84,10 +104,14 @@ pub enum NodeError {
     Sealed(#[from] Sealed),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Commit(#[from] CommitError),
     #[error("{0}")]
     Refused(Fault),
     #[error(transparent)]
-    Commit(#[from] CommitError),
+    Init(#[from] InitError),
+    #[error(transparent)]
+    Unseal(#[from] UnsealError),
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
 }
@@ -95,12 +119,13 @@ pub enum NodeError {
 // === impl Node ===
 
 impl Node {
-    /// A node over `storage`, its barrier closed.
+    /// A node over `storage`, sealed.
     ///
     /// # Errors
     /// No thread could be started for its background work.
     pub fn build(storage: Arc<dyn Storage>, settings: Settings) -> Result<Arc<Self>, NodeError> {
         let barrier = Arc::new(Barrier::new(storage));
+        let ceremonies = Arc::new(Ceremonies::new(&settings.seal));
         let (mounts, tokens) = (Arc::new(Mounts::new(settings.bounds)), Arc::new(TokenStore::new()));
         let (expiration, cluster) = (Arc::new(Expiration::new()), Arc::new(Cluster::default()));
         let (administration, identity) = (Administration::new(), Arc::new(Identity::new()));
@@ -110,11 +135,29 @@ impl Node {
         let authority = Arc::new(authority);
         let mut topics = topics(&mounts, &tokens, &policies, &authority);
         topics.extend(administration.topics(&mounts, &tokens, settings.audit_rules));
+        topics.extend(seal_topics(&barrier, &ceremonies, &tokens, settings.addresses));
         mounts.set_factory(Arc::new(Backends {
             system: Arc::new(System::new(topics)),
             identity: Arc::new(IdentityBackend::new(Arc::clone(&mounts))),
             token: Arc::new(TokenBackend::new(Arc::clone(&tokens), Arc::clone(&authority) as _)),
         }));
+        let (working, may_work) = watch::channel(false);
+        let contents = Arc::new(Contents {
+            barrier: Arc::clone(&barrier),
+            mounts: Arc::clone(&mounts),
+            tokens: Arc::clone(&tokens),
+            identity: Arc::clone(&identity),
+            policies: Arc::clone(&policies),
+            cluster: Arc::clone(&cluster),
+            records: administration.records(),
+            audit_devices: settings.audit_devices,
+            cluster_name: settings.cluster_name,
+            root_token: settings.root_token,
+            working,
+        });
+        // First of those that are told of changes: the others read with the keys of the moment.
+        let (method, ceremonial) = (settings.seal, Arc::clone(&ceremonies));
+        let seal = Arc::new(SealManager::new(Arc::clone(&barrier), method, ceremonial, contents));
         let invalidation = Invalidation::new(
             &barrier,
             Arc::clone(&mounts),
@@ -133,72 +176,62 @@ impl Node {
             policies: Arc::clone(&policies) as _,
             audit: Arc::clone(&administration.audit),
         });
-        let (working, may_work) = watch::channel(false);
-        let node = Arc::new(Self { core, policies, expiration, cluster, administration, settings, working });
+        let (node_id, unauthenticated) = (settings.node_id, settings.unauthenticated);
+        let node = Arc::new(Self {
+            core,
+            policies,
+            expiration,
+            cluster,
+            administration,
+            seal,
+            ceremonies,
+            node_id,
+            unauthenticated,
+        });
         background::start(&node, may_work)?;
         Ok(node)
     }
 
-    /// Writes the first contents of a new store: cluster identity, mounts, the root token. The barrier must be open.
+    /// Makes a new store with one share and opens it: the development mode.
     ///
     /// # Errors
-    /// The barrier is sealed, or the store refuses.
-    pub async fn install(&self, root: Option<Zeroizing<String>>) -> Result<Granted, NodeError> {
-        let mut tx = self.core.barrier.begin(Mode::ReadWrite)?;
-        Cluster::install(&mut tx, self.settings.cluster_name.as_deref())?;
-        self.core.mounts.install(&mut tx)?;
-        let made = self.core.tokens.create_root(&mut tx, root, OffsetDateTime::now_utc());
-        let granted = made.map_err(NodeError::Refused)?.granted;
-        self.core.barrier.commit(tx).await?;
-        Ok(granted)
-    }
-
-    /// Goes to work: the barrier was opened. Loads what requests need and starts the background work.
-    ///
-    /// # Errors
-    /// The barrier is sealed, or its records cannot be read.
-    pub async fn open(&self) -> Result<(), NodeError> {
-        self.prepare().await?;
-        let mut tx = self.core.barrier.begin(Mode::ReadOnly)?;
-        self.cluster.load(&mut tx)?;
-        self.core.tokens.changed(tx.index(), None);
-        invalidation::reload_mounts(&self.core.mounts, &self.core.tokens, &mut tx)?;
-        self.administration.records().iter().try_for_each(|record| record.load(&mut tx))?;
-        self.working.send_replace(true);
-        Ok(())
-    }
-
-    /// Makes the configured audit devices rows of the stored table, before the first request that they must see, and notes
-    /// the release. Where this node may not write, the active one has done it or will.
-    async fn prepare(&self) -> Result<(), NodeError> {
-        loop {
-            let mut tx = self.core.barrier.begin(Mode::ReadWrite)?;
-            let mut table = DeviceTable::load(&mut tx)?;
-            if table.reconcile(&self.settings.audit_devices) {
-                table.store(&mut tx)?;
-            }
-            let now = OffsetDateTime::now_utc();
-            VersionHistory::note(&mut tx, BUILD.version, now)?;
-            self.policies.install(&mut tx, now).map_err(NodeError::Refused)?;
-            match self.core.barrier.commit(tx).await {
-                Ok(_) | Err(CommitError::NotWritable) => return Ok(()),
-                Err(CommitError::Conflict) => {}
-                Err(error) => return Err(error.into()),
-            }
+    /// The store is not new, or refuses.
+    pub async fn initialize_and_open(&self) -> Result<Initialized, NodeError> {
+        let request = InitRequest { secret_shares: 1, secret_threshold: 1, ..InitRequest::default() };
+        let made = self.seal.initialize(&request, OffsetDateTime::now_utc()).await?;
+        for share in &made.shares.unseal {
+            self.seal.unseal(share.clone()).await?;
         }
+        Ok(made)
     }
 
-    /// Stops working and forgets what it knew: the barrier was sealed.
-    pub fn close(&self) {
-        self.working.send_replace(false);
-        self.core.mounts.clear();
-        self.administration.records().iter().for_each(|record| record.clear());
-        let index = self.core.barrier.storage().snapshot().index();
-        self.core.tokens.changed(index, None);
-        self.core.identity.forget(index);
-        self.policies.forget(index);
-        self.cluster.clear();
+    /// The name its answers carry; empty where none was given.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.node_id
     }
+
+    /// Which ceremonies it holds without a token.
+    #[must_use]
+    pub fn unauthenticated(&self) -> Unauthenticated {
+        self.unauthenticated
+    }
+}
+
+/// The topics of the seal.
+fn seal_topics(
+    barrier: &Arc<Barrier>,
+    ceremonies: &Arc<Ceremonies>,
+    tokens: &Arc<TokenStore>,
+    addresses: Addresses,
+) -> [Box<dyn Endpoints>; 5] {
+    [
+        Box::new(SealEndpoints::new(Arc::clone(barrier))),
+        Box::new(KeyEndpoints::new()),
+        Box::new(RotationEndpoints::new(Arc::clone(ceremonies))),
+        Box::new(GenerateRootEndpoints::new(Arc::clone(ceremonies), Arc::clone(tokens))),
+        Box::new(HaStatusEndpoints::new(addresses)),
+    ]
 }
 
 /// The tables of `sys/`.

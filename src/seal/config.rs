@@ -11,9 +11,10 @@ pub(super) const SHAMIR: &str = "shamir";
 pub(super) const STATIC: &str = "static";
 
 /// How the root key is protected, as the node was configured.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub enum Method {
     /// By a key cut into shares, which operators bring.
+    #[default]
     Shamir,
     /// By a key beside the configuration: the node unseals itself.
     Static(StaticKeys),

@@ -76,6 +76,16 @@ pub enum GenerateError {
     Kept(#[from] KeptError),
 }
 
+// === impl GenerateError ===
+
+impl GenerateError {
+    /// Whether the store is to blame, not who asks.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        matches!(self, Self::Proof(ProofError::Kept(_)) | Self::Kept(_))
+    }
+}
+
 // === impl GenerateRoot ===
 
 impl GenerateRoot {

@@ -1,12 +1,15 @@
 //! The owner of the seal on one node: it initialises, unseals, tends the keys, and has the node loaded and cleared.
 
 use std::fmt;
-use std::sync::Arc;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use thiserror::Error;
 use time::OffsetDateTime;
+use tokio::sync::watch;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -28,6 +31,9 @@ use crate::storage::{CommitError, StorageError};
 /// [`MAX_OPERATIONS`](crate::barrier::MAX_OPERATIONS) keeps back.
 const COUNT_EVERY: u64 = 1_000_000;
 
+/// The outcome of loading, some time later.
+pub type Opening<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+
 /// What a node has inside its barrier. Called one at a time.
 pub trait Inside: Send + Sync + fmt::Debug {
     /// Writes the first contents of a new store; the root token.
@@ -40,7 +46,7 @@ pub trait Inside: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// Said to the operator; the node is sealed again.
-    fn opened(&self) -> Result<(), String>;
+    fn opened(&self) -> Opening<'_>;
 
     /// Forgets it all: the barrier is sealed.
     fn closed(&self);
@@ -233,7 +239,7 @@ impl SealManager {
         let required = kept::operator_split(&*snapshot, &self.method)?.map_or(0, Split::threshold);
         let given = self.unsealing.lock().give(share, required, || Uuid::new_v4().to_string());
         let Some(shares) = given else { return Ok(()) };
-        self.open(&self.root_behind(&shares)?)
+        self.open(&self.root_behind(&shares)?).await
     }
 
     fn root_behind(&self, shares: &[Share]) -> Result<SecretKey, UnsealError> {
@@ -272,20 +278,15 @@ impl SealManager {
         let snapshot = self.barrier.storage().snapshot();
         if self.barrier.is_sealed() && kept::is_initialized(&*snapshot).map_err(KeptError::from)? {
             kept::seal_record(&*snapshot, &self.method)?;
-            self.open(&kept::root_by_static(keys, &*snapshot)?)?;
+            self.open(&kept::root_by_static(keys, &*snapshot)?).await?;
         }
         Ok(!self.barrier.is_sealed())
     }
 
-    fn open(&self, root: &SecretKey) -> Result<(), UnsealError> {
+    async fn open(&self, root: &SecretKey) -> Result<(), UnsealError> {
         self.clear();
         self.barrier.unlock(Keyring::load(root, &*self.barrier.storage().snapshot())?);
-        // A change that came before the barrier had its keys was not followed.
-        let loaded = self.barrier.follow().map_err(UnsealError::Keys).and_then(|()| {
-            self.loaded.store(true, SeqCst);
-            self.inside.opened().map_err(UnsealError::Inside)
-        });
-        if let Err(error) = loaded {
+        if let Err(error) = self.load().await {
             self.barrier.seal();
             self.clear();
             return Err(error);
@@ -295,6 +296,13 @@ impl SealManager {
         Ok(())
     }
 
+    async fn load(&self) -> Result<(), UnsealError> {
+        // A change that came before the barrier had its keys was not followed.
+        self.barrier.follow()?;
+        self.loaded.store(true, SeqCst);
+        self.inside.opened().await.map_err(UnsealError::Inside)
+    }
+
     /// Seals this node.
     pub async fn seal(&self) {
         let _turn = self.turn.lock().await;
@@ -302,17 +310,13 @@ impl SealManager {
         self.clear();
     }
 
-    /// Clears the node whenever its barrier was sealed, by whomever. Ends never.
-    pub async fn clear_when_sealed(&self) {
-        let mut open = self.barrier.watch();
-        loop {
-            // The sender lives in the barrier, which lives in here.
-            if open.changed().await.is_err() {
-                return;
-            }
-            let _turn = self.turn.lock().await;
-            if self.barrier.is_sealed() {
-                self.clear();
+    /// Clears the node whenever its barrier was sealed, by whomever; ends with the manager.
+    pub async fn clear_when_sealed(manager: Weak<Self>, mut open: watch::Receiver<bool>) {
+        while open.changed().await.is_ok() {
+            let Some(manager) = manager.upgrade() else { return };
+            let _turn = manager.turn.lock().await;
+            if manager.barrier.is_sealed() {
+                manager.clear();
             }
         }
     }

@@ -33,10 +33,12 @@ pub use generate_root::{
 };
 pub use init::{InitRequest, NewShares, PlanError};
 pub use kept::{KeptError, RenewError};
-pub use manager::{Ceremonies, InitError, Initialized, Inside, SealManager, SealStatus, UnsealError};
+pub use manager::{
+    Ceremonies, InitError, Initialized, Inside, Opening, SealManager, SealStatus, TendError, UnsealError,
+};
 pub use proof::ProofError;
 pub use rekey::{
     Rekey, RekeyError, RekeyProgress, RekeyRequest, RekeyStep, Target, VerifyProgress, VerifyStep,
 };
-pub use shamir::{CombineError, MAX_BYTES, MIN_BYTES, Share, ShareError};
+pub use shamir::{CombineError, MAX_BYTES, MIN_BYTES, Share, ShareError, written};
 pub use static_key::{NamedKey, StaticKeyError, StaticKeys, StaticTexts};

@@ -110,6 +110,8 @@ pub enum RekeyError {
     NoRecovery,
     #[error("rekey already in progress")]
     InProgress,
+    #[error("shares hold this key: it is replaced with enough of them, by a rekey operation")]
+    NeedsShares,
     #[error("no rekey in progress")]
     NotInProgress,
     #[error("no rekey configuration found")]
@@ -153,6 +155,16 @@ pub enum RekeyError {
     Rotate(#[from] RotateError),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+// === impl RekeyError ===
+
+impl RekeyError {
+    /// Whether the store is to blame, not who asks.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        matches!(self, Self::Proof(ProofError::Kept(_)) | Self::Kept(_) | Self::Rotate(_) | Self::Store(_))
+    }
 }
 
 // === impl Rekey ===
@@ -340,8 +352,32 @@ impl Rekey {
     pub fn replace_root(&self, tx: &mut Transaction) -> Result<(), RekeyError> {
         match &*self.method {
             Method::Static(keys) => replace_root_under_static(tx, keys),
-            Method::Shamir => Err(RekeyError::NotInProgress),
+            Method::Shamir => Err(RekeyError::NeedsShares),
         }
+    }
+
+    /// Whether a key can be made for the first time, which takes no shares: there is no recovery key yet.
+    ///
+    /// # Errors
+    /// There can be none; the seal's records cannot be read.
+    pub fn can_create(&self, tx: &Transaction) -> Result<bool, RekeyError> {
+        Ok(self.target == Target::Recovery && self.required(tx)? == 0)
+    }
+
+    /// Makes a recovery key where there is none, for who may by other means; its split and its shares.
+    ///
+    /// # Errors
+    /// The request cannot be met, there is a key, or the transaction refuses.
+    pub fn create(
+        &self,
+        tx: &mut Transaction,
+        request: &RekeyRequest,
+    ) -> Result<(Split, Vec<Share>), RekeyError> {
+        let (Method::Static(keys), true) = (&*self.method, self.can_create(tx)?) else {
+            return Err(RekeyError::NeedsShares);
+        };
+        let split = self.split(request)?.ok_or(RekeyError::NoRecovery)?;
+        Ok((split, kept::put_new_recovery(tx, keys, split)?))
     }
 
     fn required(&self, tx: &Transaction) -> Result<u8, RekeyError> {

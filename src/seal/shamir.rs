@@ -96,6 +96,12 @@ impl Share {
     }
 }
 
+/// Shares in hex and in base64, as answers show them.
+#[must_use]
+pub fn written(shares: &[Share]) -> (Vec<String>, Vec<String>) {
+    shares.iter().map(|share| (share.hex().to_string(), share.base64().to_string())).unzip()
+}
+
 /// The shares of `key`.
 #[must_use]
 pub(super) fn split(key: &SecretKey, into: Split) -> Vec<Share> {

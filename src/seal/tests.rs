@@ -25,9 +25,10 @@ impl Inside for Noted {
         Ok(Zeroizing::new("s.root".to_owned()))
     }
 
-    fn opened(&self) -> Result<(), String> {
+    fn opened(&self) -> Opening<'_> {
         self.told.lock().push("opened");
-        self.fails.lock().clone().map_or(Ok(()), Err)
+        let outcome = self.fails.lock().clone().map_or(Ok(()), Err);
+        Box::pin(async { outcome })
     }
 
     fn closed(&self) {
@@ -39,7 +40,7 @@ struct Node {
     barrier: Arc<Barrier>,
     inside: Arc<Noted>,
     ceremonies: Arc<Ceremonies>,
-    seal: SealManager,
+    seal: Arc<SealManager>,
 }
 
 /// A node over `storage`: several of them are a cluster.
@@ -49,7 +50,7 @@ fn node(storage: &Arc<dyn Storage>, method: Method) -> Node {
     let ceremonies = Arc::new(Ceremonies::new(&method));
     let seal =
         SealManager::new(Arc::clone(&barrier), method, Arc::clone(&ceremonies), Arc::clone(&inside) as _);
-    Node { barrier, inside, ceremonies, seal }
+    Node { barrier, inside, ceremonies, seal: Arc::new(seal) }
 }
 
 fn shamir() -> Node {
@@ -275,11 +276,11 @@ async fn a_keyring_that_cannot_be_followed_seals_the_node() {
 
 #[tokio::test]
 async fn whoever_seals_the_barrier_the_node_is_cleared() {
-    let node = Arc::new(shamir());
+    let node = shamir();
     let all = node.initialized((1, 1)).await;
     node.unseal(&all).await.unwrap();
-    let watching = Arc::clone(&node);
-    let task = tokio::spawn(async move { watching.seal.clear_when_sealed().await });
+    let clearing = SealManager::clear_when_sealed(Arc::downgrade(&node.seal), node.barrier.watch());
+    let task = tokio::spawn(clearing);
     tokio::task::yield_now().await;
     node.barrier.seal();
     while node.inside.told.lock().len() < 2 {
