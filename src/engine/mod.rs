@@ -8,6 +8,7 @@ mod kv2;
 mod listing;
 mod record;
 mod registry;
+mod totp;
 mod transit;
 
 pub use registry::{build, kinds};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::cubbyhole::Cubbyhole;
 use super::kv1::Kv1;
 use super::kv2::Kv2;
+use super::totp::Totp;
 use super::transit::Transit;
 use crate::logical::Backend;
 
@@ -20,6 +21,7 @@ pub(super) const ENGINES: &[(&str, Make)] = &[
     ("cubbyhole", |_| Some(Arc::new(Cubbyhole::new()))),
     ("generic", |_| Some(Arc::new(Kv1::leased()))),
     ("kv", key_value),
+    ("totp", |_| Some(Arc::new(Totp::new()))),
     ("transit", |_| Some(Arc::new(Transit::new()))),
 ];
 
