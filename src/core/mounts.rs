@@ -94,7 +94,11 @@ impl Mounts {
         entry: MountEntry,
         now: OffsetDateTime,
     ) -> Result<(), Fault> {
-        let unknown = || Fault::invalid(format!("plugin not found in the catalog: {}", entry.kind));
+        // With a version it is the version that nobody makes: a type alone is known or not.
+        let unknown = || match entry.options.contains_key("version") {
+            true => Fault::invalid(format!("nil backend of type {:?} returned from factory", entry.kind)),
+            false => Fault::invalid(format!("plugin not found in the catalog: {}", entry.kind)),
+        };
         let backend =
             self.factory.get().and_then(|factory| factory.build(table, &entry)).ok_or_else(unknown)?;
         check_bounds(&entry.config)?;

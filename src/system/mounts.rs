@@ -442,7 +442,7 @@ fn check_version(entry: &MountEntry, options: &BTreeMap<String, String>) -> Resu
     let Some(wanted) = options.get("version").filter(|_| entry.kind == "kv") else { return Ok(()) };
     let current = entry.options.get("version").map_or("1", String::as_str);
     match (current, wanted.as_str()) {
-        ("2", "1") => Err(Fault::invalid("cannot downgrade mount from version 2 to 1")),
+        ("2", "1") => Err(Fault::invalid("cannot downgrade mount from version 2")),
         (_, "1" | "2") => Ok(()),
         (_, other) => Err(Fault::invalid(format!("invalid kv version {other:?}; it is 1 or 2"))),
     }

@@ -10,6 +10,7 @@
 //! has used it too.
 
 mod complete;
+mod help;
 mod target;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
+use super::help;
 use crate::api::operation::Operation as Asked;
 use crate::barrier::{Mode, Transaction};
 use crate::core::incoming::Incoming;
@@ -117,6 +118,9 @@ impl Target {
         request: &Request,
         now: OffsetDateTime,
     ) -> Result<Response, Fault> {
+        if request.operation == Operation::Help {
+            return self.help();
+        }
         let endpoint = self.endpoint.ok_or(Fault::UnsupportedPath)?;
         let mut call = self.call(tx, request, now);
         let captures = call.captures;
@@ -128,6 +132,16 @@ impl Target {
             warn_beside_data(&mut response, warnings.into_iter().flatten());
         }
         Ok(response)
+    }
+
+    /// Of the mount itself its paths, of all else the endpoint that would answer.
+    fn help(&self) -> Result<Response, Fault> {
+        let endpoints = self.mounted.backend.endpoints();
+        if self.path.is_empty() {
+            return Ok(help::of_mount(endpoints));
+        }
+        let endpoint = self.endpoint.and_then(|at| endpoints.get(at)).ok_or(Fault::UnsupportedPath)?;
+        Ok(help::of_path(&self.path, endpoint))
     }
 
     fn call<'c>(&'c self, tx: &'c mut Transaction, request: &'c Request, now: OffsetDateTime) -> Call<'c> {

@@ -1,5 +1,6 @@
 //! `data/`: reading, writing, patching and deleting the newest version.
 
+use bytes::Bytes;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -10,7 +11,7 @@ use super::{Kv2, PATH, field};
 use crate::engine::record::{self, nanos};
 use crate::json_text::Node;
 use crate::logical::field::Fields;
-use crate::logical::{Answer, Body, Call, Effect, Fault, Field, FieldKind, Method, Operation, Response};
+use crate::logical::{Answer, Body, Call, Effect, Fault, Field, FieldKind, Method, Operation, Raw, Response};
 
 pub(super) const SUMMARY: &str = "Write, patch, read and delete data of a key.";
 
@@ -161,9 +162,10 @@ fn no_data() -> Fault {
     Fault::invalid("no data provided")
 }
 
-/// 404 without a word.
+/// 404 without a word, not even an empty list of errors.
 pub(super) fn nothing_to_patch() -> Response {
-    Response { status: Some(404), ..Response::empty() }
+    let raw = Raw { status: 404, content_type: "application/json", body: Bytes::new() };
+    Response { body: Body::Raw(raw), ..Response::empty() }
 }
 
 #[cfg(test)]
