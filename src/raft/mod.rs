@@ -4,6 +4,7 @@
 //! the disk is ours (`record`, `log`). This layer knows neither keys nor values; `storage::raft` brings the machine.
 
 mod answer;
+pub mod archive;
 mod log;
 mod machine;
 mod network;

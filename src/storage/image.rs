@@ -12,9 +12,7 @@ use std::fmt;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use redb::Range;
-
-use super::view::{VERSION_BYTES, View, failed};
+use super::view::{Rows, VERSION_BYTES, View, failed};
 use super::{MAX_KEY_BYTES, MAX_TRANSACTION_BYTES};
 use crate::raft::Image;
 
@@ -29,7 +27,7 @@ pub(super) struct StoreImage(pub(super) Arc<View>);
 
 /// The stream of an image: one entry at a time is in memory.
 struct Stream {
-    range: Range<'static, &'static str, &'static [u8]>,
+    range: Rows,
     /// What was made and not read yet.
     pending: Vec<u8>,
     read: usize,

@@ -3,7 +3,9 @@
 //! A database that meets a full disk half way has to be opened again, and no read is served meanwhile. So a write is
 //! refused while the file system has less than a reserve: reads go on, and writes do too as soon as there is room.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Free bytes that stay untouched: a checkpoint of everything that may be in memory fits into it.
 const RESERVE: u64 = 64 * 1024 * 1024;
@@ -11,25 +13,36 @@ const RESERVE: u64 = 64 * 1024 * 1024;
 /// Pages a change touches, in relation to its bytes.
 const AMPLIFICATION: u64 = 4;
 
-/// The file system below a path.
-#[derive(Debug, Clone)]
+/// The file system a store lies on.
+#[derive(Clone)]
 pub(super) struct Space {
-    path: PathBuf,
+    /// Bytes that are free; `None` where the file system does not say.
+    free: Arc<dyn Fn() -> Option<u64> + Send + Sync>,
 }
 
 // === impl Space ===
 
 impl Space {
     pub(super) fn below(path: PathBuf) -> Self {
-        Self { path }
+        Self::asking(move || {
+            let disk = rustix::fs::statvfs(&path).ok()?;
+            Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+        })
+    }
+
+    pub(super) fn asking(free: impl Fn() -> Option<u64> + Send + Sync + 'static) -> Self {
+        Self { free: Arc::new(free) }
     }
 
     /// Whether `bytes` more may be written. A file system that does not say is taken to have room.
     pub(super) fn has(&self, bytes: usize) -> bool {
-        match rustix::fs::statvfs(&self.path) {
-            Ok(disk) => enough(disk.f_bavail.saturating_mul(disk.f_frsize), bytes),
-            Err(_) => true,
-        }
+        (self.free)().is_none_or(|free| enough(free, bytes))
+    }
+}
+
+impl fmt::Debug for Space {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Space({:?} free)", (self.free)())
     }
 }
 

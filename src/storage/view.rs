@@ -11,6 +11,9 @@ use super::{CommitIndex, Snapshot, StorageError, Stored};
 /// Bytes of the version in front of every value, little endian.
 pub(super) const VERSION_BYTES: usize = 8;
 
+/// Entries in the order of their keys; it keeps the state they are read from.
+pub(super) type Rows = Range<'static, &'static str, &'static [u8]>;
+
 /// One published state of a table.
 pub(super) struct View {
     index: CommitIndex,
@@ -25,16 +28,12 @@ impl View {
     }
 
     /// Every entry as stored, in the order of the keys.
-    pub(super) fn all(&self) -> Result<Range<'static, &'static str, &'static [u8]>, StorageError> {
-        self.entries.range::<&str>(..).map_err(|e| failed(&e))
+    pub(super) fn all(&self) -> Result<Rows, StorageError> {
+        self.from(Bound::Unbounded)
     }
 
-    /// The first key at or after `from` that starts with `prefix`.
-    fn first(&self, prefix: &str, from: Bound<&str>) -> Result<Option<String>, StorageError> {
-        let mut range = self.entries.range::<&str>((from, Bound::Unbounded)).map_err(|e| failed(&e))?;
-        let Some(found) = range.next().transpose().map_err(|e| failed(&e))? else { return Ok(None) };
-        let key = found.0.value();
-        Ok(key.starts_with(prefix).then(|| key.to_owned()))
+    fn from(&self, from: Bound<&str>) -> Result<Rows, StorageError> {
+        self.entries.range::<&str>((from, Bound::Unbounded)).map_err(|e| failed(&e))
     }
 }
 
@@ -51,22 +50,22 @@ impl Snapshot for View {
 
     fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<String>, StorageError> {
         let mut children: Vec<String> = Vec::new();
-        let mut last = after.to_owned();
+        let mut rows = self.from(past(prefix, after).as_ref().map(String::as_str))?;
         while children.len() < limit {
-            let mark = past(prefix, &last);
-            let Some(key) = self.first(prefix, mark.as_ref().map(String::as_str))? else { break };
-            let Some(child) = child_of(&key, prefix) else { break };
-            child.clone_into(&mut last);
-            children.push(last.clone());
+            let Some((key, _)) = rows.next().transpose().map_err(|e| failed(&e))? else { break };
+            let Some(child) = child_of(key.value(), prefix) else { break };
+            if child.ends_with('/') {
+                rows = self.from(past(prefix, child).as_ref().map(String::as_str))?;
+            }
+            children.push(child.to_owned());
         }
         Ok(children)
     }
 
     fn keys(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<String>, StorageError> {
         let from = if after < prefix { Bound::Included(prefix) } else { Bound::Excluded(after) };
-        let range = self.entries.range::<&str>((from, Bound::Unbounded)).map_err(|e| failed(&e))?;
         let mut keys = Vec::new();
-        for entry in range.take(limit) {
+        for entry in self.from(from)?.take(limit) {
             let (key, _) = entry.map_err(|e| failed(&e))?;
             if !key.value().starts_with(prefix) {
                 break;

@@ -19,11 +19,12 @@ mod tests;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::image::StoreImage;
 use super::open::{self, OpenError};
 use super::space::Space;
 use super::table::{Table, check_bounds, size};
 use super::{Changes, CommitError, CommitIndex, Committing, Observer, Snapshot, Storage};
-use crate::raft::{self, Node, Peer, ProposeError, StartError, Status, Verdict};
+use crate::raft::{self, Image, Node, Peer, ProposeError, StartError, Status, Verdict};
 
 /// The table below the path.
 const TABLE: &str = "understudy.redb";
@@ -59,6 +60,10 @@ pub struct RaftStorage {
 /// # Errors
 /// The path cannot be used, another process has the store, or it is damaged: see [`OpenError`].
 pub fn open(path: &Path, options: Options) -> Result<Arc<RaftStorage>, OpenError> {
+    open_on(Space::below(path.to_owned()), path, options)
+}
+
+fn open_on(space: Space, path: &Path, options: Options) -> Result<Arc<RaftStorage>, OpenError> {
     open::directory(path)?;
     let table = Arc::new(super::file::table_at(&path.join(TABLE))?);
     let node_id = identity::node_id(path, options.node_id.as_deref())?;
@@ -66,7 +71,7 @@ pub fn open(path: &Path, options: Options) -> Result<Arc<RaftStorage>, OpenError
     let options = raft::Options { path: path.to_owned(), node_id, peer, bootstrap: options.bootstrap };
     let machine = Box::new(machine::TableMachine(Arc::clone(&table)));
     let node = raft::start(options, machine).map_err(not_started)?;
-    Ok(Arc::new(RaftStorage { table, node, space: Space::below(path.to_owned()) }))
+    Ok(Arc::new(RaftStorage { table, node, space }))
 }
 
 fn not_started(error: StartError) -> OpenError {
@@ -84,6 +89,13 @@ impl RaftStorage {
     #[must_use]
     pub fn status(&self) -> Status {
         self.node.status()
+    }
+
+    /// The store as it is now, to be read while it goes on.
+    #[must_use]
+    pub fn image(&self) -> (CommitIndex, Box<dyn Image>) {
+        let view = self.table.view();
+        (view.index(), Box::new(StoreImage(view)))
     }
 
     /// The group's side of the store.

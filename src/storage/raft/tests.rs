@@ -98,6 +98,24 @@ fn a_store_has_one_server() {
     reopen(scratch.path()).unwrap();
 }
 
+#[test]
+fn a_full_disk_refuses_writes_until_there_is_room() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    let scratch = tempfile::tempdir().unwrap();
+    let free = Arc::new(AtomicU64::new(u64::MAX));
+    let asked = Arc::clone(&free);
+    let space = Space::asking(move || Some(asked.load(Ordering::Relaxed)));
+    let store = open_on(space, scratch.path(), Options::default()).unwrap();
+    fill(&*store);
+    free.store(1000, Ordering::Relaxed);
+    let refused = runtime().block_on(store.commit(writes(vec![put("k", "v")])));
+    assert!(matches!(refused, Err(CommitError::Full)), "{refused:?}");
+    assert_eq!(held(&*store), RECORDS, "reads go on");
+    free.store(u64::MAX, Ordering::Relaxed);
+    fill(&*store);
+}
+
 /// A log cut anywhere in its last records opens with all that is whole before the cut.
 #[test]
 fn a_torn_end_of_the_log_is_cut_off() {
