@@ -41,6 +41,7 @@ use crate::core::router::LeaseBounds;
 use crate::core::token_store::TokenStore;
 use crate::logical::Fault;
 use crate::seal::{Ceremonies, InitError, InitRequest, Initialized, Method, SealManager, UnsealError};
+use crate::storage::raft::RaftStorage;
 use crate::storage::{CommitError, Storage};
 use crate::system::audit::AuditRules;
 use crate::system::capabilities::CapabilityEndpoints;
@@ -51,6 +52,7 @@ use crate::system::keys::KeyEndpoints;
 use crate::system::leases::LeaseEndpoints;
 use crate::system::mounts::MountEndpoints;
 use crate::system::policies::PolicyEndpoints;
+use crate::system::raft::RaftEndpoints;
 use crate::system::rotation::RotationEndpoints;
 use crate::system::seal::SealEndpoints;
 use crate::system::token::TokenBackend;
@@ -81,6 +83,8 @@ pub struct Settings {
     /// Audit devices of the configuration file; only there can they be changed.
     pub audit_devices: Vec<DeviceConfig>,
     pub audit_rules: AuditRules,
+    /// The store once more, where it is `raft`: its group has endpoints.
+    pub raft: Option<Arc<RaftStorage>>,
 }
 
 /// See the module.
@@ -136,6 +140,7 @@ impl Node {
         let mut topics = topics(&mounts, &tokens, &policies, &authority);
         topics.extend(administration.topics(&mounts, &tokens, settings.audit_rules));
         topics.extend(seal_topics(&barrier, &ceremonies, &tokens, settings.addresses));
+        topics.extend(settings.raft.as_ref().map(raft_topic));
         mounts.set_factory(Arc::new(Backends {
             system: Arc::new(System::new(topics)),
             identity: Arc::new(IdentityBackend::new(Arc::clone(&mounts))),
@@ -252,4 +257,8 @@ fn topics(
         Box::new(PolicyEndpoints::new(Arc::clone(policies))),
         Box::new(CapabilityEndpoints::new(Arc::clone(policies), Arc::clone(tokens))),
     ]
+}
+
+fn raft_topic(storage: &Arc<RaftStorage>) -> Box<dyn Endpoints> {
+    Box::new(RaftEndpoints::new(Arc::clone(storage), OffsetDateTime::now_utc()))
 }

@@ -15,6 +15,7 @@ pub mod mounts;
 pub mod namespaces;
 pub mod plugins;
 pub mod policies;
+pub mod raft;
 pub mod rotation;
 pub mod seal;
 pub mod token;
