@@ -78,6 +78,7 @@ pub mod duration;
 pub mod entropy;
 pub mod index;
 pub mod json_text;
+pub mod meter;
 pub mod path;
 pub mod secret;
 pub mod shutdown;

@@ -15,6 +15,7 @@ const LAYERS: &[&[&str]] = &[
         "duration",
         "entropy",
         "index",
+        "meter",
         "json_text",
         "path",
         "secret",

@@ -8,6 +8,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use super::keyring::Keyring;
+use super::meters::BarrierMeters;
 use super::record::KeysError;
 use super::transaction::{Mode, Transaction};
 use crate::storage::{CommitError, CommitIndex, Storage};
@@ -23,6 +24,7 @@ pub struct Barrier {
     keyring: ArcSwapOption<Keyring>,
     /// Whether requests may come: the keys are here, and what requests need has been loaded.
     open: watch::Sender<bool>,
+    meters: Arc<BarrierMeters>,
 }
 
 // === impl Barrier ===
@@ -31,7 +33,12 @@ impl Barrier {
     /// Sealed at first.
     #[must_use]
     pub fn new(storage: Arc<dyn Storage>) -> Self {
-        Self { storage, keyring: ArcSwapOption::empty(), open: watch::Sender::new(false) }
+        Self {
+            storage,
+            keyring: ArcSwapOption::empty(),
+            open: watch::Sender::new(false),
+            meters: Arc::default(),
+        }
     }
 
     #[must_use]
@@ -99,13 +106,18 @@ impl Barrier {
         }
     }
 
+    #[must_use]
+    pub fn meters(&self) -> &BarrierMeters {
+        &self.meters
+    }
+
     /// A transaction over the store of this moment.
     ///
     /// # Errors
     /// The barrier is sealed.
     pub fn begin(&self, mode: Mode) -> Result<Transaction, Sealed> {
         let keyring = self.keyring()?;
-        Ok(Transaction::new(self.storage.snapshot(), keyring, mode))
+        Ok(Transaction::new(self.storage.snapshot(), keyring, mode).metered(Arc::clone(&self.meters)))
     }
 
     /// Makes the transaction's writes happen; without any, its answer is the index it read.

@@ -14,6 +14,7 @@ mod change;
 mod envelope;
 mod handle;
 mod keyring;
+mod meters;
 mod record;
 mod rotation;
 mod secret_key;
@@ -23,6 +24,7 @@ pub use change::{RotateError, replace_root, rotate, rotate_if_due, set_rotation,
 pub use envelope::KeyringError;
 pub use handle::{Barrier, Sealed};
 pub use keyring::{KeyStatus, Keyring, MAX_TERMS};
+pub use meters::BarrierMeters;
 pub use record::{HANDOVER, KEYRING, KeysError};
 pub use rotation::{MAX_OPERATIONS, MIN_INTERVAL, MIN_OPERATIONS, Rotation, RotationError};
 pub use secret_key::{KEY_BYTES, SecretKey};

@@ -15,7 +15,9 @@ use zeroize::Zeroizing;
 
 use super::envelope::KeyringError;
 use super::keyring::Keyring;
+use super::meters::{self, BarrierMeters};
 use super::record::KeysError;
+use crate::meter::Timer;
 use crate::storage::{Changes, CommitIndex, Expectation, Snapshot, StorageError, Write};
 
 /// Largest value, as Vault's raft storage (`max_entry_size`).
@@ -57,6 +59,7 @@ pub struct Transaction {
     mode: Mode,
     reads: BTreeMap<String, Option<CommitIndex>>,
     writes: BTreeMap<String, Pending>,
+    meters: Option<Arc<BarrierMeters>>,
 }
 
 /// What becomes of a key when the transaction commits.
@@ -81,7 +84,17 @@ pub struct View<'t> {
 impl Transaction {
     #[must_use]
     pub fn new(snapshot: Arc<dyn Snapshot>, keyring: Arc<Keyring>, mode: Mode) -> Self {
-        Self { snapshot, keyring, mode, reads: BTreeMap::new(), writes: BTreeMap::new() }
+        Self { snapshot, keyring, mode, reads: BTreeMap::new(), writes: BTreeMap::new(), meters: None }
+    }
+
+    /// Counts what it does.
+    #[must_use]
+    pub(super) fn metered(self, meters: Arc<BarrierMeters>) -> Self {
+        Self { meters: Some(meters), ..self }
+    }
+
+    fn timer(&self, which: fn(&BarrierMeters) -> &Timer) -> Option<&Timer> {
+        self.meters.as_deref().map(which)
     }
 
     /// The index of the snapshot it reads.
@@ -112,7 +125,10 @@ impl Transaction {
             Some(Pending::Deleted) => return Ok(None),
             None => {}
         }
-        self.read(key)?.map(|stored| self.open(key, &stored)).transpose()
+        let meters = self.meters.clone();
+        meters::time(meters.as_deref().map(|meters| &meters.get), || {
+            self.read(key)?.map(|stored| self.open(key, &stored)).transpose()
+        })
     }
 
     /// The bytes at `key` as the store has them, own writes of that kind included: records outside of the keyring.
@@ -227,7 +243,8 @@ impl Transaction {
     /// The store cannot be read.
     pub fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<String>, StoreError> {
         if !self.writes.keys().any(|key| key.starts_with(prefix)) {
-            return Ok(self.snapshot.list(prefix, after, limit)?);
+            let timer = self.timer(|meters| &meters.list);
+            return Ok(meters::time(timer, || self.snapshot.list(prefix, after, limit))?);
         }
         // Own deletions may empty a folder, so children are told from the keys themselves; only requests that list what
         // they have just changed come here.
@@ -251,7 +268,8 @@ impl Transaction {
         if own().next().is_none() {
             return Ok(self.snapshot.keys(prefix, "", limit)?);
         }
-        let mut keys = self.snapshot.keys(prefix, "", usize::MAX)?;
+        let timer = self.timer(|meters| &meters.list);
+        let mut keys = meters::time(timer, || self.snapshot.keys(prefix, "", usize::MAX))?;
         keys.retain(|key| !matches!(self.writes.get(key), Some(Pending::Deleted)));
         let kept = own().filter(|(_, value)| !matches!(value, Pending::Deleted));
         keys.extend(kept.map(|(key, _)| key.clone()));
@@ -273,10 +291,20 @@ impl Transaction {
             return None;
         }
         let expect = self.reads.into_iter().map(|(key, version)| Expectation { key, version }).collect();
+        let meters = self.meters.as_deref();
         let seal = |(key, value): (String, Pending)| match value {
-            Pending::Plain(plain) => Write::Put { value: Bytes::from(self.keyring.seal(&key, &plain)), key },
+            Pending::Plain(plain) => {
+                let timer = meters.map(|meters| &meters.put);
+                Write::Put {
+                    value: Bytes::from(meters::time(timer, || self.keyring.seal(&key, &plain))),
+                    key,
+                }
+            }
             Pending::Raw(value) => Write::Put { value, key },
-            Pending::Deleted => Write::Delete { key },
+            Pending::Deleted => {
+                meters::time(meters.map(|meters| &meters.delete), || ());
+                Write::Delete { key }
+            }
         };
         Some(Changes { expect, writes: self.writes.into_iter().map(seal).collect() })
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::meters::RouteMeters;
 use super::mount::{MountEntry, MountTable, Table};
 use crate::logical::{Backend, MountInfo};
 
@@ -17,6 +18,7 @@ pub struct Mounted {
     /// Prefix of its records; empty for the backends whose records are the core's.
     pub storage: String,
     pub backend: Arc<dyn Backend>,
+    pub meters: RouteMeters,
 }
 
 /// Makes backends: the node's wiring knows every kind, the core none.
@@ -119,12 +121,14 @@ fn mount(
     bounds: LeaseBounds,
 ) -> Option<Mounted> {
     let same = |known: &&Arc<Mounted>| known.entry.kind == entry.kind && known.entry.options == entry.options;
-    let backend = match old.by_uuid(&entry.uuid).filter(same) {
+    let known = old.by_uuid(&entry.uuid);
+    let meters = known.map(|known| known.meters.clone()).unwrap_or_default();
+    let backend = match known.filter(same) {
         Some(known) => Arc::clone(&known.backend),
         None => factory.build(table, entry)?,
     };
     let storage = if factory.is_rooted(entry) { String::new() } else { table.storage_prefix(&entry.uuid) };
-    Some(Mounted { table, info: info(table, entry, bounds), entry: entry.clone(), storage, backend })
+    Some(Mounted { table, info: info(table, entry, bounds), entry: entry.clone(), storage, backend, meters })
 }
 
 fn info(table: Table, entry: &MountEntry, bounds: LeaseBounds) -> MountInfo {

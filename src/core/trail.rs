@@ -38,7 +38,7 @@ pub(super) struct Trail {
     incoming: Arc<Incoming>,
     /// The moment of the request.
     pub(super) now: OffsetDateTime,
-    started: Instant,
+    pub(super) started: Instant,
     /// As it turned out to be: a write may create or update.
     pub(super) operation: Operation,
     token: Option<Arc<TokenEntry>>,
@@ -154,7 +154,7 @@ impl Trail {
         }
     }
 
-    fn is_login(&self) -> bool {
+    pub(super) fn is_login(&self) -> bool {
         self.is_open && self.mounted.as_ref().is_some_and(|mounted| mounted.table == Table::Auth)
     }
 

@@ -10,6 +10,8 @@
 
 pub mod envelope;
 pub mod field;
+pub mod help;
+pub mod openapi;
 mod path;
 mod request;
 mod response;

@@ -63,6 +63,13 @@ impl Pattern {
         self.source
     }
 
+    /// As a regular expression in the real server's spelling, for help.
+    #[must_use]
+    pub fn expression(&self) -> String {
+        let parts: Vec<String> = self.parts.iter().map(|part| part.expression()).collect();
+        format!("^{}{}$", parts.join("/"), if self.optional_slash { "/?" } else { "" })
+    }
+
     /// What the pattern captures of `path`, or nothing when it does not match the whole of it.
     #[must_use]
     pub fn matches<'p>(&self, path: &'p str) -> Option<Captures<'p>> {
@@ -92,6 +99,15 @@ impl Part {
             Some((name, "rest")) => Self::Rest(name),
             Some((name, _)) => Self::Segment(name),
             None => Self::Name(inner),
+        }
+    }
+
+    fn expression(self) -> String {
+        match self {
+            Self::Literal(literal) => literal.to_owned(),
+            Self::Name(name) => format!(r"(?P<{name}>\w(([\w-.]+)?\w)?)"),
+            Self::Segment(name) => format!("(?P<{name}>[^/]+)"),
+            Self::Rest(name) => format!("(?P<{name}>.+)"),
         }
     }
 

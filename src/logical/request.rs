@@ -37,6 +37,8 @@ pub struct Request {
     pub body: Bytes,
     /// `None` on endpoints that need no token.
     pub caller: Option<Arc<Caller>>,
+    /// Whether a token was shown, good or not: some endpoints that need none refuse a bad one.
+    pub shows_token: bool,
     pub client: Client,
     /// `X-Vault-Wrap-TTL`, when not zero.
     pub wrap_ttl: Option<Duration>,

@@ -231,6 +231,14 @@ impl Response {
         }
     }
 
+    /// JSON outside the envelope.
+    #[must_use]
+    pub fn raw_json(body: &Value) -> Self {
+        let body = bytes::Bytes::from(body.to_string());
+        let raw = Raw { status: 200, content_type: "application/json", body };
+        Self { body: Body::Raw(raw), ..Self::default() }
+    }
+
     /// The answer to a list: `keys`; nothing when there are none, which is a 404.
     #[must_use]
     pub fn keys(keys: Vec<String>) -> Self {

@@ -102,6 +102,8 @@ pub struct Endpoint {
     pub methods: Vec<(Operation, Effect, Cost)>,
     pub fields: &'static [Field],
     pub summary: &'static str,
+    /// Whether a write may be a create as well as an update.
+    pub tells_existence: bool,
 }
 
 /// A table of routes with its index by first segment. Order within the table decides between two that match.
@@ -200,6 +202,7 @@ impl Endpoint {
             methods: methods.collect(),
             fields: route.fields,
             summary: route.summary,
+            tells_existence: route.exists.is_some(),
         }
     }
 

@@ -121,6 +121,7 @@ impl Bench {
             data: Arc::new(serde_json::from_str(body).unwrap_or_default()),
             body: body.as_bytes().to_vec().into(),
             caller: Some(Arc::new(self.caller.clone())),
+            shows_token: true,
             client: Client::default(),
             wrap_ttl: None,
             headers: Vec::new(),

@@ -15,6 +15,7 @@ use crate::system::audited_headers::AuditedHeaderEndpoints;
 use crate::system::cors::{self, CorsConfig, CorsEndpoints};
 use crate::system::counters::CounterEndpoints;
 use crate::system::namespaces::NamespaceEndpoints;
+use crate::system::openapi::OpenApiEndpoints;
 use crate::system::plugins::{Catalog, PluginEndpoints};
 use crate::system::tools::ToolEndpoints;
 use crate::system::ui_headers::{self, UiHeaderEndpoints, UiHeaders};
@@ -66,6 +67,7 @@ impl Administration {
             Box::new(CounterEndpoints::new(Arc::clone(mounts), Arc::clone(tokens))),
             Box::new(NamespaceEndpoints::new()),
             Box::new(VersionEndpoints::new()),
+            Box::new(OpenApiEndpoints::new(Arc::clone(mounts))),
         ]
     }
 }

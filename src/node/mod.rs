@@ -17,6 +17,7 @@ pub mod bootstrap;
 mod contents;
 mod cors;
 pub mod front;
+mod gauges;
 pub mod http;
 mod place;
 pub mod workers;
@@ -33,7 +34,9 @@ use crate::core::audit::DeviceConfig;
 use crate::core::cluster::Cluster;
 use crate::core::expiration::Expiration;
 use crate::core::identity::Identity;
+use crate::core::in_flight::InFlight;
 use crate::core::invalidation::Invalidation;
+use crate::core::meters::Meters;
 use crate::core::mounts::Mounts;
 use crate::core::pipeline::Core;
 use crate::core::policy::PolicyStore;
@@ -48,8 +51,10 @@ use crate::system::capabilities::CapabilityEndpoints;
 use crate::system::generate_root::GenerateRootEndpoints;
 use crate::system::ha_status::{Addresses, HaStatusEndpoints};
 use crate::system::identity::IdentityBackend;
+use crate::system::in_flight::InFlightEndpoints;
 use crate::system::keys::KeyEndpoints;
 use crate::system::leases::LeaseEndpoints;
+use crate::system::metrics::MetricsEndpoints;
 use crate::system::mounts::MountEndpoints;
 use crate::system::policies::PolicyEndpoints;
 use crate::system::raft::RaftEndpoints;
@@ -63,6 +68,7 @@ use authority::NodeAuthority;
 use backends::Backends;
 use bootstrap::Unauthenticated;
 use contents::Contents;
+use gauges::Gauges;
 
 /// What a node is told once.
 #[derive(Debug, Clone, Default)]
@@ -85,6 +91,8 @@ pub struct Settings {
     pub audit_rules: AuditRules,
     /// The store once more, where it is `raft`: its group has endpoints.
     pub raft: Option<Arc<RaftStorage>>,
+    /// `unauthenticated_metrics_access`: whether `sys/metrics` needs no token.
+    pub open_metrics: bool,
 }
 
 /// See the module.
@@ -141,6 +149,19 @@ impl Node {
         topics.extend(administration.topics(&mounts, &tokens, settings.audit_rules));
         topics.extend(seal_topics(&barrier, &ceremonies, &tokens, settings.addresses));
         topics.extend(settings.raft.as_ref().map(raft_topic));
+        let (meters, in_flight) = (Arc::<Meters>::default(), Arc::<InFlight>::default());
+        let gauges = Gauges {
+            barrier: Arc::clone(&barrier),
+            mounts: Arc::clone(&mounts),
+            tokens: Arc::clone(&tokens),
+            expiration: Arc::clone(&expiration),
+            cluster: Arc::clone(&cluster),
+            audit: Arc::clone(&administration.audit),
+            meters: Arc::clone(&meters),
+            in_flight: Arc::clone(&in_flight),
+        };
+        topics.push(Box::new(MetricsEndpoints::new(Arc::new(gauges), settings.open_metrics)));
+        topics.push(Box::new(InFlightEndpoints::new(Arc::clone(&in_flight))));
         mounts.set_factory(Arc::new(Backends {
             system: Arc::new(System::new(topics)),
             identity: Arc::new(IdentityBackend::new(Arc::clone(&mounts))),
@@ -180,6 +201,8 @@ impl Node {
             identity,
             policies: Arc::clone(&policies) as _,
             audit: Arc::clone(&administration.audit),
+            meters,
+            in_flight,
         });
         let (node_id, unauthenticated) = (settings.node_id, settings.unauthenticated);
         let node = Arc::new(Self {

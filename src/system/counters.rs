@@ -5,15 +5,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::whole;
+use crate::core::identity;
 use crate::core::mounts::Mounts;
 use crate::core::router::Mounted;
 use crate::core::token_store::TokenStore;
 use crate::logical::{
     Access, Answer, Call, Effect, Fault, Field, FieldKind, Method, Operation, Response, Route, Routes,
 };
-
-/// Where entities are counted.
-const ENTITIES: &str = "identity/entity/id/";
 
 /// See the module.
 #[derive(Debug)]
@@ -87,7 +85,7 @@ fn removed() -> Fault {
 }
 
 fn entities(call: &mut Call<'_>) -> Answer {
-    let total = whole(call)?.keys(ENTITIES, usize::MAX)?.len();
+    let total = identity::entity_ids(whole(call)?)?.len();
     Ok(Response::json(json!({ "counters": { "entities": { "total": total } } })))
 }
 

@@ -260,6 +260,9 @@ impl MountEndpoints {
 
     /// A caller sees the mounts its policies reach; who shows no token, those listed for everybody.
     fn visible(&self, call: &mut Call<'_>) -> Answer {
+        if call.request.shows_token && call.request.caller.is_none() {
+            return Err(Fault::Status { status: 403, text: "permission denied".to_owned() });
+        }
         let sees_all = call.request.caller.as_ref().is_some_and(|caller| caller.is_root);
         let router = self.mounts.router();
         let listed = |table: Table| -> Map<String, Value> {
@@ -289,7 +292,7 @@ impl MountEndpoints {
             Fault::Status { status: 403, text }
         };
         if call.request.caller.is_none() {
-            return Err(denied());
+            return Err(Fault::Status { status: 403, text: "permission denied".to_owned() });
         }
         let (mounted, _) = router.route(path).ok_or_else(denied)?;
         let mut data = object(shown(&mounted.entry));

@@ -6,12 +6,13 @@ use arc_swap::ArcSwap;
 use thiserror::Error;
 
 use super::device::{Device, DeviceConfig, DeviceError};
-use super::entry::Entry;
+use super::entry::{Entry, Kind};
 use super::hash::Salt;
 use super::headers::{self, AuditedHeaders};
 use super::table::{self, DeviceTable};
 use crate::barrier::{StoreError, Transaction};
 use crate::core::cached::{Cached, FollowsRecord};
+use crate::core::meters::AuditMeters;
 
 /// No device wrote the line. Nothing of the request is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -23,13 +24,18 @@ pub struct AuditError;
 pub struct Broker {
     devices: ArcSwap<Vec<Arc<Device>>>,
     headers: Arc<Cached<AuditedHeaders>>,
+    meters: AuditMeters,
 }
 
 // === impl Broker ===
 
 impl Default for Broker {
     fn default() -> Self {
-        Self { devices: ArcSwap::default(), headers: Arc::new(Cached::new(headers::KEY)) }
+        Self {
+            devices: ArcSwap::default(),
+            headers: Arc::new(Cached::new(headers::KEY)),
+            meters: AuditMeters::default(),
+        }
     }
 }
 
@@ -70,8 +76,21 @@ impl Broker {
         if devices.is_empty() {
             return Ok(());
         }
-        let written = devices.iter().filter(|device| device.log(entry)).count();
-        if written > 0 { Ok(()) } else { Err(AuditError) }
+        let (timer, failures) = match entry.kind {
+            Kind::Request => (&self.meters.request, &self.meters.request_failure),
+            Kind::Response => (&self.meters.response, &self.meters.response_failure),
+        };
+        let written = timer.time(|| devices.iter().filter(|device| device.log(entry)).count());
+        if written > 0 {
+            return Ok(());
+        }
+        failures.add(1);
+        Err(AuditError)
+    }
+
+    #[must_use]
+    pub fn meters(&self) -> &AuditMeters {
+        &self.meters
     }
 
     /// The devices of the stored table; open ones whose row did not change are kept. One that cannot be opened here

@@ -10,20 +10,22 @@
 //! has used it too.
 
 mod complete;
-mod help;
 mod target;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use time::OffsetDateTime;
 
 use super::answer::{self, Answered};
 use super::audit::Broker;
 use super::identity::Identity;
+use super::in_flight::InFlight;
 use super::incoming::Incoming;
+use super::meters::Meters;
 use super::mounts::Mounts;
 use super::policy::{KeyFilter, Subjects};
 use super::token_store::{TokenEntry, TokenStore};
@@ -31,6 +33,7 @@ use super::trail::{self, Grounds, Trail};
 use crate::api::operation::Operation as Asked;
 use crate::barrier::{Barrier, Mode, Transaction};
 use crate::logical::{Access, Cost, Effect, Fault, Operation, Request, Response};
+use crate::meter::Timer;
 use crate::storage::CommitError;
 use target::Target;
 
@@ -94,6 +97,8 @@ pub struct Core {
     pub identity: Arc<Identity>,
     pub policies: Arc<dyn Authorizer>,
     pub audit: Arc<Broker>,
+    pub meters: Arc<Meters>,
+    pub in_flight: Arc<InFlight>,
 }
 
 /// One run of a request: what its steps read.
@@ -138,17 +143,29 @@ impl Core {
     /// Answers a request.
     pub async fn handle(self: &Arc<Self>, incoming: Incoming, now: OffsetDateTime) -> Answered {
         let incoming = Arc::new(incoming);
+        let _flight = self.in_flight.enter(&incoming, now);
         let mut trail = Trail::new(&self.audit, &incoming, target::plain(incoming.operation), now);
+        let answered = self.run_until_done(&incoming, &mut trail).await;
+        self.handled(&trail).since(trail.started);
+        answered
+    }
+
+    fn handled(&self, trail: &Trail) -> &Timer {
+        if trail.is_login() { &self.meters.handle_login_request } else { &self.meters.handle_request }
+    }
+
+    async fn run_until_done(self: &Arc<Self>, incoming: &Arc<Incoming>, trail: &mut Trail) -> Answered {
         let mut settled = Settled::default();
         for _ in 0..MAX_RUNS {
-            match self.run(&incoming, &mut settled, &mut trail).await {
+            match self.run(incoming, &mut settled, trail).await {
                 Ok(Some(answered)) => return answered,
-                Ok(None) | Err(CommitError::Conflict) => {}
-                Err(error) => return failed(&trail, commit_fault(&error)),
+                Ok(None) => {}
+                Err(CommitError::Conflict) => self.meters.conflicts.add(1),
+                Err(error) => return failed(trail, commit_fault(&error)),
             }
         }
         let text = "too many concurrent changes of what this request reads; try again".to_owned();
-        failed(&trail, Fault::Status { status: 500, text })
+        failed(trail, Fault::Status { status: 500, text })
     }
 
     /// `None`: it is to be run again, and to write.
@@ -192,7 +209,7 @@ impl Core {
     /// The token shown, if it is one.
     fn token(&self, tx: &mut Transaction, incoming: &Incoming, now: OffsetDateTime) -> Token {
         let Some(text) = &incoming.token else { return Ok(None) };
-        Ok(self.tokens.lookup(tx, text, now)?)
+        Ok(self.meters.token_lookup.time(|| self.tokens.lookup(tx, text, now))?)
     }
 
     /// Takes a use of a use-limited token, on its own; the entry as it was, because after its last use the token opens
@@ -298,7 +315,10 @@ impl Core {
             request.operation = target.create_or_update(tx, request, turn.now)?;
             trail.operation = request.operation;
         }
-        let verdict = self.authorize(tx, turn, trail)?;
+        let begin = Instant::now();
+        let verdict = self.authorize(tx, turn, trail);
+        self.meters.check_token.since(begin);
+        let verdict = verdict?;
         let Some(mut request) = request else { return Ok(None) };
         if let Some(limit) = verdict.limit {
             Arc::make_mut(&mut request.data).insert("limit".to_owned(), limit.to_string().into());
@@ -306,13 +326,16 @@ impl Core {
         Ok(Some(Admitted { request, key_filter: verdict.key_filter }))
     }
 
-    /// Open endpoints ask nobody; all others a token, and its policies.
+    /// Open endpoints ask nobody; all others a token, and its policies. Help is for everybody with a token.
     fn authorize(&self, tx: &mut Transaction, turn: Turn<'_>, trail: &mut Trail) -> Result<Verdict, Fault> {
         let access = turn.target.map_or(Access::Token, |target| target.access);
         if access == Access::Open {
             return Ok(Verdict::default());
         }
         let (entry, incoming) = (turn.token.ok_or_else(denied)?, turn.incoming);
+        if trail.operation == Operation::Help {
+            return Ok(Verdict::default());
+        }
         let question =
             Question { operation: trail.operation, path: &incoming.path, request: incoming, now: turn.now };
         let verdict = self.policies.decide(tx, entry, question)?;

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use super::help;
 use crate::api::operation::Operation as Asked;
 use crate::barrier::{Mode, Transaction};
 use crate::core::incoming::Incoming;
 use crate::core::router::{Mounted, Router};
 use crate::core::token_store::TokenEntry;
 use crate::logical::{
-    Access, Call, Caller, Captures, Cost, Effect, Endpoint, Fault, Operation, Request, Response,
+    Access, Call, Caller, Captures, Cost, Effect, Endpoint, Fault, Operation, Request, Response, help,
 };
 
 /// See the module.
@@ -69,6 +68,7 @@ impl Target {
             data: Arc::clone(&incoming.data),
             body: incoming.body.clone(),
             caller: token.map(|entry| self.caller(entry, incoming)),
+            shows_token: incoming.token.is_some(),
             client: incoming.client.clone(),
             wrap_ttl: incoming.wrap.map(|wrap| wrap.ttl),
             headers: self.passed_headers(incoming),
@@ -122,9 +122,10 @@ impl Target {
             return self.help();
         }
         let endpoint = self.endpoint.ok_or(Fault::UnsupportedPath)?;
+        let timer = self.mounted.meters.of(request.operation);
         let mut call = self.call(tx, request, now);
         let captures = call.captures;
-        let mut response = self.mounted.backend.handle(endpoint, &mut call)?;
+        let mut response = timer.time(|| self.mounted.backend.handle(endpoint, &mut call))?;
         if let (Some(known), false) =
             (self.mounted.backend.endpoints().get(endpoint), request.data.is_empty())
         {
@@ -134,14 +135,15 @@ impl Target {
         Ok(response)
     }
 
-    /// Of the mount itself its paths, of all else the endpoint that would answer.
+    /// What the endpoint is for; of the mount's own path, what the whole backend is.
     fn help(&self) -> Result<Response, Fault> {
         let endpoints = self.mounted.backend.endpoints();
-        if self.path.is_empty() {
-            return Ok(help::of_mount(endpoints));
-        }
-        let endpoint = self.endpoint.and_then(|at| endpoints.get(at)).ok_or(Fault::UnsupportedPath)?;
-        Ok(help::of_path(&self.path, endpoint))
+        let help = match self.endpoint.and_then(|endpoint| endpoints.get(endpoint)) {
+            Some(endpoint) => help::of_endpoint(&self.path, endpoint),
+            None if self.path.is_empty() => help::of_backend(&self.mounted.info.kind, endpoints),
+            None => return Err(Fault::UnsupportedPath),
+        };
+        Ok(Response::raw_json(&help))
     }
 
     fn call<'c>(&'c self, tx: &'c mut Transaction, request: &'c Request, now: OffsetDateTime) -> Call<'c> {

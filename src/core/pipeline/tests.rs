@@ -67,7 +67,9 @@ async fn core() -> Arc<Core> {
     barrier.commit(tx).await.unwrap();
     let identity = Arc::new(Identity::new());
     barrier.storage().observe(Arc::clone(&identity) as _);
-    Arc::new(Core { barrier, mounts, tokens, identity, policies: Arc::new(RootOnly), audit })
+    let policies = Arc::new(RootOnly);
+    let (meters, in_flight) = (Arc::default(), Arc::default());
+    Arc::new(Core { barrier, mounts, tokens, identity, policies, audit, meters, in_flight })
 }
 
 async fn ask(

@@ -78,6 +78,10 @@ impl TokenStore {
     /// # Errors
     /// The chosen text is taken; the store refuses.
     pub fn create(&self, tx: &mut Transaction, spec: TokenSpec, now: OffsetDateTime) -> Result<Made, Fault> {
+        self.creates.time(|| self.make(tx, spec, now))
+    }
+
+    fn make(&self, tx: &mut Transaction, spec: TokenSpec, now: OffsetDateTime) -> Result<Made, Fault> {
         let (text, identity) = (spec.text.clone(), spec.identity_policies.clone());
         let mut entry = new_entry(spec, now);
         match entry.kind {

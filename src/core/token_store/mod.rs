@@ -33,6 +33,7 @@ pub use entry::{Kind, SPENT, Shown, TokenEntry, nanos, nanos_after, wire_time};
 pub use revoke::{Revoked, Tidied};
 
 use crate::barrier::{StoreError, Transaction};
+use crate::meter::Timer;
 use crate::storage::CommitIndex;
 use cache::Cache;
 use secrets::Secrets;
@@ -50,6 +51,8 @@ pub struct TokenStore {
     secrets: ArcSwapOption<Secrets>,
     /// Prefix of all cubbyholes; empty until the mounts are known.
     cubbyholes: RwLock<String>,
+    /// Making tokens.
+    pub creates: Timer,
 }
 
 /// What an accessor leads to.
@@ -70,7 +73,12 @@ impl Default for TokenStore {
 impl TokenStore {
     #[must_use]
     pub fn new() -> Self {
-        Self { cache: Cache::new(), secrets: ArcSwapOption::empty(), cubbyholes: RwLock::default() }
+        Self {
+            cache: Cache::new(),
+            secrets: ArcSwapOption::empty(),
+            cubbyholes: RwLock::default(),
+            creates: Timer::default(),
+        }
     }
 
     /// Tells where the cubbyhole mount keeps its records (ends in `/`), so that a revoked token's are cleared.

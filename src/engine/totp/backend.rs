@@ -207,6 +207,7 @@ mod tests {
             data: Arc::new(data.as_object().cloned().unwrap_or_default()),
             body: bytes::Bytes::new(),
             caller: None,
+            shows_token: false,
             client: Client::default(),
             wrap_ttl: None,
             headers: Vec::new(),

@@ -53,6 +53,7 @@ impl Mount {
             data: Arc::new(data.as_object().cloned().unwrap_or_default()),
             body: bytes::Bytes::new(),
             caller: None,
+            shows_token: false,
             client: Client::default(),
             wrap_ttl: None,
             headers: Vec::new(),
