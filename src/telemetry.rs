@@ -3,6 +3,8 @@
 //! It knows formats and outputs, not what is worth logging. The settings here mirror the configuration's, because this
 //! layer does not import it.
 
+mod hclog;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -39,6 +41,9 @@ pub const BUILD: Build = Build {
 pub enum Format {
     Json,
     Text,
+    /// As a Vault server writes it.
+    HclogText,
+    HclogJson,
 }
 
 /// Where it goes.
@@ -91,6 +96,8 @@ pub(crate) fn build(
     let lines = match format {
         Format::Json => lines.json().flatten_event(true).boxed(),
         Format::Text => lines.boxed(),
+        Format::HclogText => lines.event_format(hclog::Hclog::Text).boxed(),
+        Format::HclogJson => lines.event_format(hclog::Hclog::Json).boxed(),
     };
     Ok((Registry::default().with(filter).with(lines), LogControl { level, output }))
 }

@@ -20,6 +20,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::config::node::Environment;
+
 /// The command line cannot be obeyed (BSD's EX_USAGE).
 const USAGE: u8 = 64;
 
@@ -64,10 +66,15 @@ pub fn run() -> ExitCode {
     match arguments.command {
         Command::Dev(args) => dev::run(&args, proxy::serve),
         Command::Proxy(args) => proxy::run(&args, std::env::var_os("NOTIFY_SOCKET")),
-        Command::Server(args) => server::run(&args),
-        Command::Check(args) => check::run(&args, Some(probe::probe)),
+        Command::Server(args) => server::run(&args, &variable, std::env::var_os("NOTIFY_SOCKET")),
+        Command::Check(args) => check::run(&args, &Environment::read(&variable), Some(probe::probe)),
         Command::Explain(args) => explain::run(&args),
     }
+}
+
+/// A variable of the environment, where it is text.
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).and_then(|value| value.into_string().ok())
 }
 
 /// Vault's single-dash long flags (`-config=x`) mean the same as `--config=x`.

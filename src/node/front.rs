@@ -11,13 +11,15 @@ use time::OffsetDateTime;
 
 use super::Node;
 use super::body::AnswerBody;
-use super::bootstrap::{self, Question};
+use super::bootstrap::{self, Question, Unauthenticated};
 use super::cors::{self, Crossing};
-use super::http::{Head, MAX_REQUEST_BYTES, Parsed, json_object, parse, read_body, respond};
+use super::http::{Head, Parsed, json_object, parse, read_body, respond};
+use super::json_cost;
 use super::place;
 use super::workers::{Front, LocalFuture};
 use crate::api::header::X_VAULT_NAMESPACE;
 use crate::api::operation::Operation;
+use crate::config::node::model::RequestLimits;
 use crate::core::answer::Answered;
 use crate::index;
 
@@ -28,14 +30,17 @@ const MAX_BOOTSTRAP_BYTES: usize = 1024 * 1024;
 #[derive(Debug)]
 pub struct ApiFront {
     node: Arc<Node>,
+    limits: RequestLimits,
+    /// Ceremonies without a token.
+    offered: Unauthenticated,
 }
 
 // === impl ApiFront ===
 
 impl ApiFront {
     #[must_use]
-    pub fn new(node: Arc<Node>) -> Self {
-        Self { node }
+    pub fn new(node: Arc<Node>, limits: RequestLimits, offered: Unauthenticated) -> Self {
+        Self { node, limits, offered }
     }
 
     async fn serve(&self, request: Request<HttpBody>, peer: Option<SocketAddr>) -> Response<AnswerBody> {
@@ -101,11 +106,14 @@ impl ApiFront {
     /// What is answered without a token, sealed or not.
     async fn bootstrap(&self, question: &Question, body: HttpBody) -> Response<AnswerBody> {
         let body = match question.has_body() {
-            true => read_body(body, MAX_BOOTSTRAP_BYTES).await,
+            true => read_body(body, MAX_BOOTSTRAP_BYTES.min(self.size())).await,
             false => Ok(Bytes::new()),
         };
         let answered = match body {
-            Ok(body) => bootstrap::answer(&self.node, question, &body, OffsetDateTime::now_utc()).await,
+            Ok(body) => {
+                let now = OffsetDateTime::now_utc();
+                bootstrap::answer(&self.node, self.offered, question, &body, now).await
+            }
             Err(refused) => refused,
         };
         respond(answered, None)
@@ -113,11 +121,17 @@ impl ApiFront {
 
     async fn with_body(&self, mut head: Head, body: HttpBody) -> Result<Head, Answered> {
         if matches!(head.incoming.operation, Operation::Write | Operation::Patch) {
-            let bytes = read_body(body, MAX_REQUEST_BYTES).await?;
+            let bytes = read_body(body, self.size()).await?;
+            json_cost::check(&bytes, &self.limits).map_err(|text| Answered::errors(400, text))?;
             head.incoming.data = Arc::new(json_object(&bytes)?);
             head.incoming.body = bytes;
         }
         Ok(head)
+    }
+
+    /// Most bytes of a body.
+    fn size(&self) -> usize {
+        self.limits.size.map_or(usize::MAX, |size| usize::try_from(size).unwrap_or(usize::MAX))
     }
 
     /// The header that says what a client with this answer has seen.

@@ -24,8 +24,6 @@ use crate::entropy;
 use crate::json_text::Node;
 use crate::logical::Client;
 
-/// Largest request body (`max_request_size`), in bytes.
-pub const MAX_REQUEST_BYTES: usize = 32 * 1024 * 1024;
 /// Most nesting of a JSON body; serde's own bound, stated.
 pub const MAX_JSON_DEPTH: usize = 128;
 /// Most query parameters that become data of a read.

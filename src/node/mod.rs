@@ -1,8 +1,8 @@
 //! A node: the core behind HTTP. The only module that names everything.
 //!
 //! ```text
-//!   workers ─> front ─> http (head, body) ─> core::pipeline ─> answer, with its index
-//!                  └──> bootstrap: health, the seal and its ceremonies, also while sealed
+//!   workers ─> listener_front ─> front ─> http (head, body) ─> core::pipeline ─> answer, with its index
+//!                                    └──> bootstrap: health, the seal and its ceremonies, also while sealed
 //!                                              background: leases end, backends tick, removed mounts are wiped
 //! ```
 
@@ -16,9 +16,13 @@ pub mod body;
 pub mod bootstrap;
 mod contents;
 mod cors;
+pub mod forwarded;
 pub mod front;
 mod gauges;
+pub mod headers;
 pub mod http;
+mod json_cost;
+pub mod listener_front;
 mod place;
 pub mod workers;
 
@@ -66,7 +70,6 @@ use crate::system::{Endpoints, System};
 use administration::Administration;
 use authority::NodeAuthority;
 use backends::Backends;
-use bootstrap::Unauthenticated;
 use contents::Contents;
 use gauges::Gauges;
 
@@ -84,8 +87,6 @@ pub struct Settings {
     pub node_id: String,
     /// Where clients and other nodes reach it.
     pub addresses: Addresses,
-    /// Ceremonies without a token. A node with several listeners has what all of them allow.
-    pub unauthenticated: Unauthenticated,
     /// Audit devices of the configuration file; only there can they be changed.
     pub audit_devices: Vec<DeviceConfig>,
     pub audit_rules: AuditRules,
@@ -106,7 +107,6 @@ pub struct Node {
     pub seal: Arc<SealManager>,
     pub ceremonies: Arc<Ceremonies>,
     node_id: String,
-    unauthenticated: Unauthenticated,
 }
 
 /// Why a node cannot go to work.
@@ -204,7 +204,6 @@ impl Node {
             meters,
             in_flight,
         });
-        let (node_id, unauthenticated) = (settings.node_id, settings.unauthenticated);
         let node = Arc::new(Self {
             core,
             policies,
@@ -213,8 +212,7 @@ impl Node {
             administration,
             seal,
             ceremonies,
-            node_id,
-            unauthenticated,
+            node_id: settings.node_id,
         });
         background::start(&node, may_work)?;
         Ok(node)
@@ -237,12 +235,6 @@ impl Node {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.node_id
-    }
-
-    /// Which ceremonies it holds without a token.
-    #[must_use]
-    pub fn unauthenticated(&self) -> Unauthenticated {
-        self.unauthenticated
     }
 }
 

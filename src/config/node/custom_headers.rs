@@ -10,6 +10,8 @@ use crate::hcl::Value;
 
 /// Names that are the API's own.
 const RESERVED: &str = "x-vault-";
+/// Headers that frame an answer: another value would break it.
+const FRAMING: [&str; 5] = ["connection", "content-length", "keep-alive", "transfer-encoding", "upgrade"];
 
 pub(super) fn read(listener: &Section<'_>) -> CustomHeaders {
     let mut headers = CustomHeaders::default();
@@ -46,8 +48,13 @@ fn class(word: &str) -> Option<StatusClass> {
 
 fn header(section: &Section<'_>, name: &str, value: &Value, spot: &Spot) -> Option<(String, Vec<String>)> {
     let refuse = |message: String| section.notes.error(spot, "bad-value", message);
-    if name.to_ascii_lowercase().starts_with(RESERVED) {
+    let lower = name.to_ascii_lowercase();
+    if lower.starts_with(RESERVED) {
         refuse(format!("`{name}`: headers that begin with X-Vault- are the API's own"));
+        return None;
+    }
+    if FRAMING.contains(&lower.as_str()) {
+        refuse(format!("`{name}` is written by the server: it says where an answer ends"));
         return None;
     }
     if HeaderName::try_from(name).is_err() {

@@ -33,19 +33,23 @@ struct Source {
 }
 
 /// Reads and checks the files; of a directory, those that end in `.hcl` or `.json`, in the order of their names.
-/// The certificates they name are opened, too. Never fails as such: what cannot be read is a finding.
+/// The certificates they name are opened, too. `before` are texts that come first: name and content. Never fails as
+/// such: what cannot be read is a finding.
 #[must_use]
-pub fn load(paths: &[PathBuf], environment: &Environment) -> Loaded {
-    let sources = paths.iter().flat_map(|path| sources(path)).take(FILES_MAX + 1).collect::<Vec<_>>();
+pub fn load(paths: &[PathBuf], before: &[(&str, &str)], environment: &Environment) -> Loaded {
+    let files = paths.iter().flat_map(|path| sources(path));
+    let sources = before.iter().map(text_source).chain(files).take(FILES_MAX + 1).collect();
     run(sources, environment, check::check_files)
 }
 
 /// Checks configuration texts: name and content. The files they name are not opened.
 #[must_use]
 pub fn parse(texts: &[(&str, &str)], environment: &Environment) -> Loaded {
-    let source =
-        |(name, text): &(&str, &str)| Source { name: (*name).to_owned(), text: Ok((*text).to_owned()) };
-    run(texts.iter().map(source).collect(), environment, |_, _| ())
+    run(texts.iter().map(text_source).collect(), environment, |_, _| ())
+}
+
+fn text_source((name, text): &(&str, &str)) -> Source {
+    Source { name: (*name).to_owned(), text: Ok((*text).to_owned()) }
 }
 
 fn sources(path: &Path) -> Vec<Source> {

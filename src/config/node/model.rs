@@ -199,8 +199,6 @@ pub struct StaticSeal {
     pub current: SealKey,
     /// What the root key was protected with before; taken off when it is no longer needed.
     pub previous: Option<SealKey>,
-    /// The seal is being left: its key only opens, new values get Shamir shares.
-    pub disabled: bool,
 }
 
 /// A key's name, and the key or where it is (`file:///path`, `env://NAME`): the seal looks it up. Never printed.
@@ -306,6 +304,20 @@ pub struct Consul {
 pub struct Kubernetes {
     pub namespace: String,
     pub pod_name: String,
+}
+
+// === impl StatusClass ===
+
+impl StatusClass {
+    /// Whether an answer with this status is of the class.
+    #[must_use]
+    pub fn holds(self, status: u16) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Hundred(hundred) => status / 100 == hundred,
+            Self::Exactly(exactly) => status == exactly,
+        }
+    }
 }
 
 // === secrets are not printed ===

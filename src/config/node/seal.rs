@@ -55,7 +55,11 @@ fn of_kind(section: &Section<'_>) -> Seal {
 fn static_seal(section: &Section<'_>) -> Option<StaticSeal> {
     let current = key(section, "current_key_id", "current_key");
     let previous = key(section, "previous_key_id", "previous_key");
-    let disabled = section.is_on("disabled", false);
+    if let Some(given) = section.flag("disabled").filter(|given| given.value) {
+        let message = "leaving a seal is not supported by this version";
+        let help = "keep the seal, or move the data by a snapshot";
+        section.notes.error_help(&given.spot, "unsupported", message, help);
+    }
     section.close();
     if let (Some(current), Some(previous)) = (&current, &previous)
         && current.id == previous.id
@@ -67,7 +71,7 @@ fn static_seal(section: &Section<'_>) -> Option<StaticSeal> {
         let help = "write current_key_id = \"2026-1\" and current_key = \"file:///etc/understudy/seal.key\"";
         section.notes.missing(&section.spot, "current_key", help);
     }
-    Some(StaticSeal { current: current?, previous, disabled })
+    Some(StaticSeal { current: current?, previous })
 }
 
 /// Both settings of a key; half of them is reported.

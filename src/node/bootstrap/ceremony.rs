@@ -18,7 +18,7 @@ use crate::seal::{
 };
 use crate::storage::CommitError;
 
-/// Which of these endpoints there are: none, unless the configuration says so.
+/// Which of these endpoints a listener has: none, unless the configuration says so.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Unauthenticated {
     pub rekey: bool,
@@ -51,6 +51,7 @@ impl Ceremony {
 /// Runs one step, again while it loses races, and commits what it wrote.
 pub(super) async fn answer(
     node: &Node,
+    offered: Unauthenticated,
     ceremony: Ceremony,
     method: &str,
     body: &[u8],
@@ -59,7 +60,6 @@ pub(super) async fn answer(
     if node.core.barrier.is_sealed() {
         return sealed();
     }
-    let offered = node.unauthenticated();
     if !(if ceremony.is_root_token() { offered.generate_root } else { offered.rekey }) {
         return Answered::errors(405, "unsupported operation");
     }

@@ -91,8 +91,14 @@ fn endpoint(rest: &str) -> Option<Endpoint> {
     })
 }
 
-/// Answers.
-pub async fn answer(node: &Arc<Node>, question: &Question, body: &[u8], now: OffsetDateTime) -> Answered {
+/// Answers, on a listener that has the ceremonies `offered`.
+pub async fn answer(
+    node: &Arc<Node>,
+    offered: Unauthenticated,
+    question: &Question,
+    body: &[u8],
+    now: OffsetDateTime,
+) -> Answered {
     let method = question.method.as_str();
     match (question.endpoint, method) {
         (Endpoint::Health, "GET" | "HEAD") if question.namespaced => {
@@ -110,7 +116,9 @@ pub async fn answer(node: &Arc<Node>, question: &Question, body: &[u8], now: Off
             Ok(fields) => status::unseal(node, &fields).await,
             Err(refused) => refused,
         },
-        (Endpoint::Ceremony(ceremony), _) => ceremony::answer(node, ceremony, method, body, now).await,
+        (Endpoint::Ceremony(ceremony), _) => {
+            ceremony::answer(node, offered, ceremony, method, body, now).await
+        }
         (
             Endpoint::Health | Endpoint::Leader | Endpoint::SealStatus | Endpoint::Init | Endpoint::Unseal,
             _,
