@@ -1,7 +1,6 @@
 //! Auth methods: each proves who somebody is and says what token they get. Making the token is the core's work.
 
 pub mod approle;
-mod lockout;
 mod registry;
 mod token_params;
 pub mod userpass;

@@ -141,7 +141,11 @@ pub(super) fn parse_cidrs(texts: &[String]) -> Result<Vec<String>, Fault> {
     let one = |text: &String| {
         let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         net.map(|net| net.to_string())
-            .map_err(|_| Fault::invalid(format!("error parsing address {text:?}: not a network or address")))
+            .map_err(|_| {
+                Fault::invalid(format!(
+                    "error parsing address {text:?}: Unable to convert {text:?} to an IPv4 or IPv6 address, or a UNIX Socket"
+                ))
+            })
     };
     texts.iter().map(one).collect()
 }
@@ -191,7 +195,10 @@ mod tests {
                 "'token_type' cannot be 'batch' or 'default_batch' when set to generate tokens with limited use count",
             ),
             (json!({"token_type": "x"}), "invalid 'token_type' value \"x\""),
-            (json!({"token_bound_cidrs": "x"}), "error parsing address \"x\": not a network or address"),
+            (
+                json!({"token_bound_cidrs": "x"}),
+                "error parsing address \"x\": Unable to convert \"x\" to an IPv4 or IPv6 address, or a UNIX Socket",
+            ),
         ] {
             assert_eq!(updated(data).unwrap_err().to_string(), text);
         }

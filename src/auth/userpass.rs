@@ -5,11 +5,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::lockout::Lockout;
 use super::token_params::{TokenParams, clean_policies};
 use crate::logical::field::Fields;
 use crate::logical::{
-    Access, Alias, Answer, Auth, Backend, Call, Captures, Effect, Endpoint, Fault, Field, FieldKind,
+    Access, Alias, Answer, Auth, Backend, Call, Captures, Claim, Effect, Endpoint, Fault, Field, FieldKind,
     LeaseCall, Method, Operation, Renewed, Response, Route, Routes,
 };
 
@@ -23,7 +22,6 @@ const USERS: &str = "user/";
 #[derive(Debug)]
 pub struct Userpass {
     routes: Arc<Routes<Self>>,
-    lockout: Lockout,
 }
 
 /// A stored user.
@@ -124,7 +122,7 @@ const ROUTES: &[Route<Userpass>] = &[
 
 impl Userpass {
     pub(super) fn new() -> Self {
-        Self { routes: Arc::new(Routes::new(ROUTES)), lockout: Lockout::default() }
+        Self { routes: Arc::new(Routes::new(ROUTES)) }
     }
 
     fn login(&self, call: &mut Call<'_>) -> Answer {
@@ -133,20 +131,15 @@ impl Userpass {
             Fields::new(&call.request.data).text("password")?.filter(|password| !password.is_empty());
         let password =
             password.ok_or_else(|| Fault::Status { status: 500, text: "missing password".to_owned() })?;
-        if self.lockout.is_locked(&name, call.now) {
-            return Err(Fault::Status { status: 403, text: "permission denied".to_owned() });
-        }
         let user = load(call, &name)?;
         let known = user.as_ref().map(|user| user.password_hash.clone()).unwrap_or_else(nobody_hash);
         let right = bcrypt::verify(password.as_bytes(), &known).unwrap_or(false);
         let Some(user) = user.filter(|_| right) else {
-            self.lockout.failed(&name, call.now);
-            return Err(Fault::invalid("invalid username or password"));
+            return Err(Fault::WrongCredentials("invalid username or password".to_owned()));
         };
         if !user.token.admits(&call.request.client) {
             return Err(Fault::Status { status: 403, text: "permission denied".to_owned() });
         }
-        self.lockout.succeeded(&name);
         Ok(logged_in(&name, &user, call))
     }
 
@@ -159,6 +152,7 @@ impl Userpass {
     }
 
     fn user_exists(&self, call: &mut Call<'_>) -> Result<bool, Fault> {
+        Fields::of_existence_check(&call.request.data).check(USER_FIELDS)?;
         let name = call.captures.get("username").to_lowercase();
         Ok(load(call, &name)?.is_some())
     }
@@ -314,8 +308,15 @@ impl Backend for Userpass {
         self.routes.handle(endpoint, self, call)
     }
 
+    /// Any name: whether somebody has it is nobody's business.
+    fn claim(&self, call: &mut Call<'_>) -> Result<Option<Claim>, Fault> {
+        let is_login = call.request.path.starts_with("login/");
+        let alias = call.captures.get("username").to_lowercase();
+        Ok(is_login.then_some(Claim { alias, role: None }))
+    }
+
     fn changed(&self, _key: Option<&str>) {
-        // Nothing of the store is cached; the counters are not the store's.
+        // Nothing of the store is cached.
     }
 
     /// A login is renewed while its user exists and grants the same policies.

@@ -6,6 +6,7 @@
 //! ```
 
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
 use serde_json::json;
 
 use crate::logical::{Body, Fault, Operation, Response, Stream, envelope};
@@ -21,6 +22,8 @@ pub struct Answered {
     pub index: Option<CommitIndex>,
     /// Instead of `body`: bytes that come while the answer is written.
     pub stream: Option<Stream>,
+    /// Beside those every answer has.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// The media type of almost everything.
@@ -31,7 +34,7 @@ pub const JSON: &str = "application/json";
 impl Answered {
     #[must_use]
     pub fn new(status: u16, body: Bytes) -> Self {
-        Self { status, content_type: JSON, body, index: None, stream: None }
+        Self { status, content_type: JSON, body, index: None, stream: None, headers: Vec::new() }
     }
 
     #[must_use]
@@ -78,6 +81,7 @@ fn success(operation: Operation, request_id: &str, response: &Response) -> Answe
             body: raw.body.clone(),
             index: None,
             stream: None,
+            headers: Vec::new(),
         };
     }
     if let Body::Stream(streamed) = &response.body {
@@ -108,7 +112,7 @@ fn enveloped(status: u16, request_id: &str, response: &Response) -> Answered {
 fn failure(request_id: &str, fault: &Fault) -> Answered {
     match fault {
         Fault::NeedsActive => Answered::errors(503, "node is not active"),
-        Fault::Invalid(text) => Answered::errors(400, text),
+        Fault::Invalid(text) | Fault::WrongCredentials(text) => Answered::errors(400, text),
         Fault::InvalidWith { text, data } => Answered::json(400, &json!({ "errors": [text], "data": data })),
         Fault::Denied => Answered::errors(403, &one_error("permission denied")),
         Fault::NotFound(text) => Answered::errors(404, text),

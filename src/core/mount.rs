@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::lockout::LockoutConfig;
 use crate::entropy;
 use crate::logical::Fault;
 
@@ -42,7 +43,8 @@ pub struct MountConfig {
     pub passthrough_request_headers: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allowed_response_headers: Vec<String>,
-    pub user_lockout: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_lockout: Option<LockoutConfig>,
 }
 
 /// One row of a table.

@@ -8,9 +8,9 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 
-use super::identity;
 use super::mount::{MountConfig, MountEntry, MountTable, Table};
 use super::router::{BackendFactory, LeaseBounds, Router};
+use super::{identity, quota};
 use crate::barrier::{StoreError, Transaction};
 use crate::logical::{Fault, LeaseCall, MountInfo};
 use time::OffsetDateTime;
@@ -137,6 +137,7 @@ impl Mounts {
         store(tx, table, &rows)?;
         let mut root = tx.view("");
         root.put_record(&format!("{WIPE}{}", entry.uuid), &table.storage_prefix(&entry.uuid))?;
+        quota::mount_removed(tx, &format!("{}{path}", table.prefix()))?;
         if table == Table::Auth {
             identity::gone::mount_removed(tx, &entry.accessor)?;
         }
@@ -153,6 +154,8 @@ impl Mounts {
             return Err(Fault::invalid(format!("cannot remount {from}")));
         }
         rows.rename(table, from, to)?;
+        let whole = |path: &str| format!("{}{path}", table.prefix());
+        quota::mount_moved(tx, &whole(from), &whole(to))?;
         Ok(store(tx, table, &rows)?)
     }
 

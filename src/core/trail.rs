@@ -335,6 +335,7 @@ fn request_error(fault: &Fault) -> String {
         | Fault::NeedsActive
         | Fault::Invalid(_)
         | Fault::InvalidWith { .. }
+        | Fault::WrongCredentials(_)
         | Fault::NotFound(_)
         | Fault::NotFoundWith(_)
         | Fault::UnsupportedPath
@@ -358,9 +359,11 @@ fn failure(fault: &Fault, is_login: bool) -> Failure {
         Fault::Denied | Fault::Status { status: 403, .. } => {
             Failure { error: one_error("permission denied"), data: Some(text) }
         }
-        Fault::Invalid(_) | Fault::InvalidWith { .. } | Fault::Conflict(_) | Fault::TooMany(_) => {
-            Failure { error: invalid(), data: Some(text) }
-        }
+        Fault::Invalid(_)
+        | Fault::InvalidWith { .. }
+        | Fault::WrongCredentials(_)
+        | Fault::Conflict(_)
+        | Fault::TooMany(_) => Failure { error: invalid(), data: Some(text) },
         Fault::NeedsActive | Fault::Status { .. } | Fault::Internal(_) => {
             Failure { error: one_error(&text), data: Some(text) }
         }

@@ -81,6 +81,24 @@ impl<'d> Fields<'d> {
         go_int(value).map(Some).map_err(|why| self.convert(name, &format!("'' {why}")))
     }
 
+    /// A number, or its text.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn float(&self, name: &str) -> Result<Option<f64>, Fault> {
+        let Some(value) = self.raw(name) else { return Ok(None) };
+        let parsed = match value {
+            Value::Number(number) => number.as_f64(),
+            Value::String(text) => text.parse().ok(),
+            Value::Bool(flag) => Some(f64::from(u8::from(*flag))),
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        };
+        parsed.map(Some).ok_or_else(|| {
+            let why = "'' cannot parse value as 'float64': strconv.ParseFloat: invalid syntax";
+            self.convert(name, why)
+        })
+    }
+
     /// A list of whole numbers, or one text with commas between them, or a single number.
     ///
     /// # Errors
@@ -151,6 +169,7 @@ impl<'d> Fields<'d> {
             FieldKind::Bool => self.flag(field.name).map(drop),
             FieldKind::DurationSecs => self.duration(field.name).map(drop),
             FieldKind::Map => self.map(field.name).map(drop),
+            FieldKind::Float => self.float(field.name).map(drop),
             FieldKind::String
             | FieldKind::LowerString
             | FieldKind::Name
@@ -158,7 +177,6 @@ impl<'d> Fields<'d> {
             | FieldKind::List
             | FieldKind::KvPairs
             | FieldKind::Time
-            | FieldKind::Float
             | FieldKind::Any => Ok(()),
         })
     }

@@ -69,6 +69,15 @@ pub struct Renewed {
     pub period_secs: u64,
 }
 
+/// Who a login says it is; nothing of it is proved.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// The name of its alias.
+    pub alias: String,
+    /// The role it is for, where the method has roles.
+    pub role: Option<String>,
+}
+
 /// A mounted backend. Object-safe; most are [`Routes`] over a table.
 pub trait Backend: Send + Sync + fmt::Debug {
     /// The endpoints, for help, OpenAPI, access and the test that holds the proxy's table and this together.
@@ -89,6 +98,20 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// # Errors
     /// See [`Fault`].
     fn handle(&self, endpoint: usize, call: &mut Call<'_>) -> Answer;
+
+    /// Who the login is that `call` asks for; `None` for calls that are none, and for names nobody can have. Asked before
+    /// anything is proved: wrong guesses are counted by it, and limits may be about roles.
+    ///
+    /// # Errors
+    /// The parameters are not what they must be; the store cannot be read.
+    fn claim(&self, _call: &mut Call<'_>) -> Result<Option<Claim>, Fault> {
+        Ok(None)
+    }
+
+    /// Whether its claims name roles.
+    fn has_login_roles(&self) -> bool {
+        false
+    }
 
     /// A key of this mount changed (or `None`: any may have). Forget what was cached of it. Called in commit order.
     fn changed(&self, key: Option<&str>);

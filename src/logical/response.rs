@@ -101,6 +101,7 @@ pub struct Granted {
     #[serde(skip)]
     pub display_name: String,
     pub policies: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub token_policies: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub identity_policies: Vec<String>,
@@ -175,6 +176,9 @@ pub enum Fault {
     /// 400
     #[error("{0}")]
     Invalid(String),
+    /// 400: a login that proves nothing. It is counted against its name.
+    #[error("{0}")]
+    WrongCredentials(String),
     /// 400 with data beside the text: what the caller must decide.
     #[error("{text}")]
     InvalidWith { text: String, data: Value },
@@ -295,6 +299,7 @@ impl fmt::Debug for Fault {
             Self::NeedsActive => "NeedsActive",
             Self::Invalid(_) => "Invalid",
             Self::InvalidWith { .. } => "InvalidWith",
+            Self::WrongCredentials(_) => "WrongCredentials",
             Self::Denied => "Denied",
             Self::NotFound(_) => "NotFound",
             Self::NotFoundWith(_) => "NotFoundWith",

@@ -288,6 +288,7 @@ pub fn respond(answered: Answered, index: Option<HeaderValue>) -> Response<Answe
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(answered.content_type));
     headers
         .insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains"));
+    headers.extend(answered.headers);
     if let Some(index) = index {
         headers.insert(header::X_VAULT_INDEX, index);
     }

@@ -40,10 +40,12 @@ use crate::core::expiration::Expiration;
 use crate::core::identity::Identity;
 use crate::core::in_flight::InFlight;
 use crate::core::invalidation::Invalidation;
+use crate::core::lockout::Lockouts;
 use crate::core::meters::Meters;
 use crate::core::mounts::Mounts;
 use crate::core::pipeline::Core;
 use crate::core::policy::PolicyStore;
+use crate::core::quota::Quotas;
 use crate::core::router::LeaseBounds;
 use crate::core::token_store::TokenStore;
 use crate::logical::Fault;
@@ -58,9 +60,11 @@ use crate::system::identity::IdentityBackend;
 use crate::system::in_flight::InFlightEndpoints;
 use crate::system::keys::KeyEndpoints;
 use crate::system::leases::LeaseEndpoints;
+use crate::system::locked_users::LockedUserEndpoints;
 use crate::system::metrics::MetricsEndpoints;
 use crate::system::mounts::MountEndpoints;
 use crate::system::policies::PolicyEndpoints;
+use crate::system::quotas::QuotaEndpoints;
 use crate::system::raft::RaftEndpoints;
 use crate::system::rotation::RotationEndpoints;
 use crate::system::seal::SealEndpoints;
@@ -141,7 +145,9 @@ impl Node {
         let (mounts, tokens) = (Arc::new(Mounts::new(settings.bounds)), Arc::new(TokenStore::new()));
         let (expiration, cluster) = (Arc::new(Expiration::new()), Arc::new(Cluster::default()));
         let (administration, identity) = (Administration::new(), Arc::new(Identity::new()));
-        let records = administration.records();
+        let (quotas, lockouts) = (Arc::new(Quotas::new()), Arc::<Lockouts>::default());
+        let mut records = administration.records();
+        records.push(Arc::clone(&quotas) as _);
         let policies = Arc::new(PolicyStore::new(Arc::clone(&identity) as _));
         let authority = NodeAuthority::new(Arc::clone(&mounts), Arc::clone(&identity), Arc::clone(&policies));
         let authority = Arc::new(authority);
@@ -162,6 +168,8 @@ impl Node {
         };
         topics.push(Box::new(MetricsEndpoints::new(Arc::new(gauges), settings.open_metrics)));
         topics.push(Box::new(InFlightEndpoints::new(Arc::clone(&in_flight))));
+        topics.push(Box::new(QuotaEndpoints::new(Arc::clone(&mounts))));
+        topics.push(Box::new(LockedUserEndpoints::new(Arc::clone(&lockouts), Arc::clone(&mounts))));
         mounts.set_factory(Arc::new(Backends {
             system: Arc::new(System::new(topics)),
             identity: Arc::new(IdentityBackend::new(Arc::clone(&mounts))),
@@ -199,6 +207,8 @@ impl Node {
             mounts,
             tokens,
             identity,
+            quotas,
+            lockouts,
             policies: Arc::clone(&policies) as _,
             audit: Arc::clone(&administration.audit),
             meters,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::whole;
+use super::{lockout_config, whole};
 use crate::core::mount::{MountConfig, MountEntry, RUNNING_VERSION, Table, clean_path};
 use crate::core::mounts::{self, Mounts, check_bounds};
 use crate::core::router::Mounted;
@@ -387,7 +387,6 @@ fn apply_config(config: &mut MountConfig, fields: &Fields<'_>) -> Result<(), Fau
     set(&mut config.audit_non_hmac_response_keys, fields.list("audit_non_hmac_response_keys")?);
     set(&mut config.passthrough_request_headers, fields.list("passthrough_request_headers")?);
     set(&mut config.allowed_response_headers, fields.list("allowed_response_headers")?);
-    set(&mut config.user_lockout, fields.pairs("user_lockout_config")?);
     if let Some(visibility) = fields.text("listing_visibility")? {
         if !matches!(visibility.as_str(), "" | "hidden" | "unauth") {
             return Err(Fault::invalid(format!("invalid listing visibility type: {visibility:?}")));
@@ -430,6 +429,9 @@ fn apply_tune(entry: &mut MountEntry, fields: &Fields<'_>, system_default: u64) 
             "backend max lease TTL of {} would be less than backend default lease TTL of {effective}",
             config.max_lease_ttl
         )));
+    }
+    if let Some(given) = fields.map("user_lockout_config")? {
+        config.user_lockout = Some(lockout_config::tuned(config.user_lockout, &entry.kind, given)?);
     }
     set(&mut entry.description, fields.text("description")?);
     if let Some(options) = fields.pairs("options")? {
@@ -492,6 +494,9 @@ fn shown_config(config: &MountConfig) -> Map<String, Value> {
         "max_lease_ttl": config.max_lease_ttl,
     }));
     add_optional(&mut map, config);
+    if let Some(lockout) = config.user_lockout {
+        map.insert("user_lockout_config".to_owned(), Value::Object(lockout_config::shown(lockout)));
+    }
     map
 }
 
@@ -508,6 +513,9 @@ fn tuned(entry: &MountEntry, default_ttl: u64, max_ttl: u64) -> Map<String, Valu
         map.insert("options".to_owned(), json!(entry.options));
     }
     add_optional(&mut map, &entry.config);
+    if let Some(lockout) = entry.config.user_lockout {
+        map.extend(lockout_config::shown(lockout));
+    }
     map
 }
 

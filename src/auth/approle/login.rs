@@ -7,7 +7,7 @@ use super::role::remove_secret;
 use super::storage::{Role, Salt, SecretId, load_role, role_id_key, secret_key};
 use crate::auth::token_params::admits;
 use crate::logical::field::Fields;
-use crate::logical::{Alias, Answer, Auth, Call, Fault, LeaseCall, Renewed, Response};
+use crate::logical::{Alias, Answer, Auth, Call, Claim, Fault, LeaseCall, Renewed, Response};
 
 pub(super) fn login(call: &mut Call<'_>) -> Answer {
     let fields = Fields::new(&call.request.data);
@@ -36,8 +36,19 @@ pub(super) fn login(call: &mut Call<'_>) -> Answer {
     Ok(logged_in(&role, metadata, token_cidrs, call))
 }
 
+/// The role of the role id; one that is nobody's names none.
+pub(super) fn claim(call: &mut Call<'_>) -> Result<Option<Claim>, Fault> {
+    let Some(role_id) = Fields::new(&call.request.data).text("role_id")? else { return Ok(None) };
+    let salt = Salt::load(&mut call.store)?;
+    match role_of(call, &salt, &role_id) {
+        Ok(role) => Ok(Some(Claim { alias: role.role_id, role: Some(role.name) })),
+        Err(Fault::WrongCredentials(_)) => Ok(None),
+        Err(other) => Err(other),
+    }
+}
+
 fn wrong() -> Fault {
-    Fault::invalid("invalid role or secret ID")
+    Fault::WrongCredentials("invalid role or secret ID".to_owned())
 }
 
 fn role_of(call: &mut Call<'_>, salt: &Salt, role_id: &str) -> Result<Role, Fault> {
@@ -75,7 +86,10 @@ fn logged_in(
 ) -> Response {
     let mut auth = Auth {
         display_name: String::new(),
-        alias: Some(Alias { name: role.role_id.clone(), ..Alias::default() }),
+        alias: Some(Alias {
+            name: role.role_id.clone(),
+            metadata: [("role_name".to_owned(), role.name.clone())].into(),
+        }),
         internal: Map::from_iter([("role_name".to_owned(), json!(role.name))]),
         metadata,
         ..Auth::default()

@@ -20,8 +20,8 @@ use std::sync::Arc;
 
 use self::fields::{ACCESSOR_FIELDS, LIST_FIELDS, LOGIN_FIELDS, ROLE_FIELDS, SECRET_ID_FIELDS};
 use crate::logical::{
-    Access, Answer, Backend, Call, Captures, Effect, Endpoint, Fault, LeaseCall, Method, Operation, Renewed,
-    Route, Routes,
+    Access, Answer, Backend, Call, Captures, Claim, Effect, Endpoint, Fault, LeaseCall, Method, Operation,
+    Renewed, Route, Routes,
 };
 
 /// One mount of the method.
@@ -194,6 +194,14 @@ impl Backend for AppRole {
 
     fn handle(&self, endpoint: usize, call: &mut Call<'_>) -> Answer {
         self.routes.handle(endpoint, self, call)
+    }
+
+    fn claim(&self, call: &mut Call<'_>) -> Result<Option<Claim>, Fault> {
+        if call.request.path == "login" { login::claim(call) } else { Ok(None) }
+    }
+
+    fn has_login_roles(&self) -> bool {
+        true
     }
 
     fn changed(&self, _key: Option<&str>) {

@@ -28,8 +28,12 @@ impl Subjects for Identity {
 pub(super) fn of(tx: &mut Transaction, entity: &Entity) -> Result<Subject, StoreError> {
     let direct = store::groups_of(tx, &entity.id)?;
     let groups = ancestors(tx, direct)?;
-    let policies: BTreeSet<&String> =
-        entity.policies.iter().chain(groups.iter().flat_map(|group| &group.policies)).collect();
+    let mut policies = entity.policies.clone();
+    for policy in groups.iter().flat_map(|group| &group.policies) {
+        if !policies.contains(policy) {
+            policies.push(policy.clone());
+        }
+    }
     let aliases = entity.aliases.iter().map(|alias| {
         let shown = SubjectAlias {
             id: alias.id.clone(),
@@ -44,7 +48,7 @@ pub(super) fn of(tx: &mut Transaction, entity: &Entity) -> Result<Subject, Store
         name: entity.name.clone(),
         metadata: entity.metadata.clone(),
         aliases: aliases.collect(),
-        policies: policies.into_iter().cloned().collect(),
+        policies,
         groups: groups.into_iter().map(shown).collect(),
         disabled: entity.disabled,
     })

@@ -10,6 +10,7 @@
 //! has used it too.
 
 mod complete;
+mod gate;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -25,9 +26,11 @@ use super::audit::Broker;
 use super::identity::Identity;
 use super::in_flight::InFlight;
 use super::incoming::Incoming;
+use super::lockout::Lockouts;
 use super::meters::Meters;
 use super::mounts::Mounts;
 use super::policy::{KeyFilter, Subjects};
+use super::quota::{Quotas, Verdict as Limit};
 use super::token_store::{TokenEntry, TokenStore};
 use super::trail::{self, Grounds, Trail};
 use crate::api::operation::Operation as Asked;
@@ -95,6 +98,8 @@ pub struct Core {
     pub mounts: Arc<Mounts>,
     pub tokens: Arc<TokenStore>,
     pub identity: Arc<Identity>,
+    pub quotas: Arc<Quotas>,
+    pub lockouts: Arc<Lockouts>,
     pub policies: Arc<dyn Authorizer>,
     pub audit: Arc<Broker>,
     pub meters: Arc<Meters>,
@@ -140,12 +145,18 @@ type Token = Result<Option<Arc<TokenEntry>>, Fault>;
 // === impl Core ===
 
 impl Core {
-    /// Answers a request.
+    /// Answers a request, if its client may ask so often.
     pub async fn handle(self: &Arc<Self>, incoming: Incoming, now: OffsetDateTime) -> Answered {
         let incoming = Arc::new(incoming);
         let _flight = self.in_flight.enter(&incoming, now);
         let mut trail = Trail::new(&self.audit, &incoming, target::plain(incoming.operation), now);
-        let answered = self.run_until_done(&incoming, &mut trail).await;
+        let answered = match self.limit(&incoming, now) {
+            Limit::Free => self.run_until_done(&incoming, &mut trail).await,
+            Limit::Within(standing) => {
+                self.standing(self.run_until_done(&incoming, &mut trail).await, standing)
+            }
+            Limit::Exceeded(standing) => self.exceeded(&incoming, &mut trail, standing),
+        };
         self.handled(&trail).since(trail.started);
         answered
     }
@@ -295,7 +306,12 @@ impl Core {
             return Err(Fault::UnsupportedOperation);
         }
         trail.routed();
-        let mut response = target.answer(tx, &admitted.request, turn.now)?;
+        let guess = self.guess(tx, turn, target, &admitted.request)?;
+        let outcome = target.answer(tx, &admitted.request, turn.now);
+        if let Some(guess) = &guess {
+            self.guessed(guess, &outcome, turn.now);
+        }
+        let mut response = outcome.map_err(|fault| if open { plainly(fault) } else { fault })?;
         if let Some(filter) = &admitted.key_filter {
             filter.apply(&turn.incoming.path, &mut response.body, |path| self.needs_sudo(path))?;
         }
@@ -373,6 +389,14 @@ impl Core {
 /// No token, or none that is one: the words differ from a policy's denial.
 fn denied() -> Fault {
     Fault::Status { status: 403, text: "permission denied".to_owned() }
+}
+
+/// Where no token is asked for, what is not served is said in plain words.
+fn plainly(fault: Fault) -> Fault {
+    if matches!(fault, Fault::UnsupportedOperation) {
+        return Fault::Status { status: 405, text: fault.to_string() };
+    }
+    fault
 }
 
 fn no_handler(path: &str) -> Fault {

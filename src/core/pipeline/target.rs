@@ -146,7 +146,12 @@ impl Target {
         Ok(Response::raw_json(&help))
     }
 
-    fn call<'c>(&'c self, tx: &'c mut Transaction, request: &'c Request, now: OffsetDateTime) -> Call<'c> {
+    pub(super) fn call<'c>(
+        &'c self,
+        tx: &'c mut Transaction,
+        request: &'c Request,
+        now: OffsetDateTime,
+    ) -> Call<'c> {
         let captures =
             self.mounted.backend.find(&self.path).map_or_else(Captures::default, |(_, found)| found);
         Call { request, store: tx.view(&self.mounted.storage), now, mount: &self.mounted.info, captures }

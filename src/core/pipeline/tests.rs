@@ -67,9 +67,18 @@ async fn core() -> Arc<Core> {
     barrier.commit(tx).await.unwrap();
     let identity = Arc::new(Identity::new());
     barrier.storage().observe(Arc::clone(&identity) as _);
-    let policies = Arc::new(RootOnly);
-    let (meters, in_flight) = (Arc::default(), Arc::default());
-    Arc::new(Core { barrier, mounts, tokens, identity, policies, audit, meters, in_flight })
+    Arc::new(Core {
+        barrier,
+        mounts,
+        tokens,
+        identity,
+        quotas: Arc::default(),
+        lockouts: Arc::default(),
+        policies: Arc::new(RootOnly),
+        audit,
+        meters: Arc::default(),
+        in_flight: Arc::default(),
+    })
 }
 
 async fn ask(

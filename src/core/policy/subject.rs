@@ -17,7 +17,7 @@ pub struct Subject {
     pub aliases: BTreeMap<String, SubjectAlias>,
     /// Direct and inherited groups.
     pub groups: Vec<Group>,
-    /// Policies of the entity and of its groups, sorted, each once.
+    /// Policies of the entity, then those its groups add, each once.
     pub policies: Vec<String>,
     /// A disabled entity's tokens open nothing.
     pub disabled: bool,

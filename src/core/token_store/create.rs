@@ -62,7 +62,8 @@ pub struct Made {
 impl Made {
     /// As its maker sees it whose entity has these policies.
     #[must_use]
-    pub fn with_identity(mut self, policies: Vec<String>) -> Self {
+    pub fn with_identity(mut self, mut policies: Vec<String>) -> Self {
+        policies.sort_unstable();
         let all = &mut self.granted.policies;
         all.extend(policies.iter().cloned());
         all.sort_unstable();
