@@ -24,6 +24,8 @@ mod parse_tests;
 pub mod password;
 mod prefix;
 mod record;
+#[cfg(test)]
+mod recorded_tests;
 pub mod rule;
 pub mod scope;
 mod store;
