@@ -272,7 +272,7 @@ fn topics(
     authority: &Arc<NodeAuthority>,
 ) -> Vec<Box<dyn Endpoints>> {
     vec![
-        Box::new(MountEndpoints::new(Arc::clone(mounts))),
+        Box::new(MountEndpoints::new(Arc::clone(mounts), Arc::clone(policies))),
         Box::new(LeaseEndpoints::new(
             Arc::clone(tokens),
             Arc::clone(authority) as _,

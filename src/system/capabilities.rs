@@ -1,10 +1,13 @@
-//! `sys/capabilities`, `-self` and `-accessor`: what a token may do at some paths.
+//! `sys/capabilities`, `-self` and `-accessor`: what a token may do at some paths; `sys/internal/ui/resultant-acl`: all its
+//! rules.
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use super::whole;
+use crate::core::policy::parameter::ParameterValue;
+use crate::core::policy::rule::Permissions;
 use crate::core::policy::{AccessError, Holder, PolicyStore};
 use crate::core::token_store::{TokenEntry, TokenStore};
 use crate::logical::field::Fields;
@@ -65,6 +68,14 @@ const ROUTES: &[Route<CapabilityEndpoints>] = &[
         CapabilityEndpoints::of_caller,
         "Fetch the capabilities of the calling token at the given paths."
     ),
+    Route {
+        pattern: "internal/ui/resultant-acl",
+        access: Access::Token,
+        methods: &[Method::new(&[Operation::Read], Effect::Read, CapabilityEndpoints::rules)],
+        exists: None,
+        fields: &[],
+        summary: "Show all rules of the calling token.",
+    },
 ];
 
 // === impl CapabilityEndpoints ===
@@ -103,6 +114,21 @@ impl CapabilityEndpoints {
         self.show(call, &Holder::from(&*caller), &paths, now)
     }
 
+    /// Without the rules that have a segment wildcard, which the answer has no place for.
+    fn rules(&self, call: &mut Call<'_>) -> Answer {
+        let caller = call.request.caller.clone().ok_or(Fault::Denied)?;
+        let now = call.now;
+        let compiled = self.policies.access(whole(call)?, &Holder::from(&*caller), now).map_err(told)?;
+        if compiled.acl.is_root() {
+            return Ok(Response::json(json!({ "root": true })));
+        }
+        let exact: Map<String, Value> =
+            compiled.acl.exact_rules().map(|(path, rule)| (path.to_owned(), shown(rule))).collect();
+        let glob: Map<String, Value> =
+            compiled.acl.prefix_rules().map(|(path, rule)| (path.to_owned(), shown(rule))).collect();
+        Ok(Response::json(json!({ "root": false, "exact_paths": exact, "glob_paths": glob })))
+    }
+
     fn answer(
         &self,
         call: &mut Call<'_>,
@@ -133,6 +159,21 @@ impl CapabilityEndpoints {
         }
         Ok(Response { injected: true, ..Response::of(shown) })
     }
+}
+
+fn shown(rule: &Permissions) -> Value {
+    let mut shown = Map::from_iter([("capabilities".to_owned(), json!(rule.capabilities.names()))]);
+    for (name, parameters) in [("allowed_parameters", &rule.allowed), ("denied_parameters", &rule.denied)] {
+        if !parameters.is_empty() {
+            let values = |list: &Vec<ParameterValue>| list.iter().map(ParameterValue::to_json).collect();
+            let parameters = parameters.iter().map(|(name, list)| (name.clone(), values(list))).collect();
+            shown.insert(name.to_owned(), Value::Object(parameters));
+        }
+    }
+    if !rule.required.is_empty() {
+        shown.insert("required_parameters".to_owned(), json!(rule.required));
+    }
+    Value::Object(shown)
 }
 
 fn paths(call: &Call<'_>) -> Result<Vec<String>, Fault> {

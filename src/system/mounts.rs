@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{lockout_config, whole};
 use crate::core::mount::{MountConfig, MountEntry, RUNNING_VERSION, Table, clean_path};
 use crate::core::mounts::{self, Mounts, check_bounds};
+use crate::core::policy::{Compiled, Holder, PolicyStore};
 use crate::core::router::Mounted;
 use crate::logical::field::Fields;
 use crate::logical::{
@@ -20,6 +21,7 @@ use crate::logical::{
 #[derive(Debug)]
 pub struct MountEndpoints {
     mounts: Arc<Mounts>,
+    policies: Arc<PolicyStore>,
     routes: Routes<Self>,
 }
 
@@ -163,8 +165,8 @@ const ROUTES: &[Route<MountEndpoints>] = &[
 
 impl MountEndpoints {
     #[must_use]
-    pub fn new(mounts: Arc<Mounts>) -> Self {
-        Self { mounts, routes: Routes::new(ROUTES) }
+    pub fn new(mounts: Arc<Mounts>, policies: Arc<PolicyStore>) -> Self {
+        Self { mounts, policies, routes: Routes::new(ROUTES) }
     }
 
     fn list(&self, call: &mut Call<'_>, table: Table) -> Answer {
@@ -258,29 +260,37 @@ impl MountEndpoints {
         Ok(response)
     }
 
-    /// A caller sees the mounts its policies reach; who shows no token, those listed for everybody.
+    /// A caller sees the mounts its policies reach, and like anybody those listed for everybody.
     fn visible(&self, call: &mut Call<'_>) -> Answer {
         if call.request.shows_token && call.request.caller.is_none() {
-            return Err(Fault::Status { status: 403, text: "permission denied".to_owned() });
+            return Err(no_token());
         }
-        let sees_all = call.request.caller.as_ref().is_some_and(|caller| caller.is_root);
+        let access = self.access(call)?;
         let router = self.mounts.router();
+        let reaches =
+            |mounted: &Mounted| access.as_ref().is_some_and(|access| access.acl.reaches(&mounted.info.path));
         let listed = |table: Table| -> Map<String, Value> {
             router
                 .mounts()
-                .filter(|mounted| mounted.table == table && (sees_all || is_listed(mounted)))
+                .filter(|mounted| mounted.table == table && (reaches(mounted) || is_listed(mounted)))
                 .map(|mounted| {
-                    (
-                        mounted.entry.path.clone(),
-                        if sees_all { shown(&mounted.entry) } else { glimpse(&mounted.entry) },
-                    )
+                    let known = access.is_some();
+                    let seen = if known { shown(&mounted.entry) } else { glimpse(&mounted.entry) };
+                    (mounted.entry.path.clone(), seen)
                 })
                 .collect()
         };
         Ok(Response::json(json!({ "secret": listed(Table::Secret), "auth": listed(Table::Auth) })))
     }
 
-    /// The pipeline has checked that the caller may ask for the path at all.
+    /// The rules of the caller; `None`: there is none.
+    fn access(&self, call: &mut Call<'_>) -> Result<Option<Arc<Compiled>>, Fault> {
+        let (caller, now) = (call.request.caller.clone(), call.now);
+        let Some(caller) = caller else { return Ok(None) };
+        Ok(Some(self.policies.access(whole(call)?, &Holder::from(&*caller), now)?))
+    }
+
+    /// Anybody may ask; who reaches nothing of the mount is told no more than of one that is not there.
     fn visible_one(&self, call: &mut Call<'_>) -> Answer {
         let path = call.captures.get("path");
         let router = self.mounts.router();
@@ -291,10 +301,11 @@ impl MountEndpoints {
             );
             Fault::Status { status: 403, text }
         };
-        if call.request.caller.is_none() {
-            return Err(Fault::Status { status: 403, text: "permission denied".to_owned() });
-        }
+        let access = self.access(call)?.ok_or_else(no_token)?;
         let (mounted, _) = router.route(path).ok_or_else(denied)?;
+        if !access.acl.reaches(&mounted.info.path) {
+            return Err(denied());
+        }
         let mut data = object(shown(&mounted.entry));
         data.insert("path".to_owned(), json!(mounted.info.path));
         Ok(Response::of(data))
@@ -311,6 +322,11 @@ fn split_tune(path: &str) -> (&str, Suffix) {
         Some(path) => (path, Suffix::Tune),
         None => (path, Suffix::None),
     }
+}
+
+/// None was shown, or none that is one.
+fn no_token() -> Fault {
+    Fault::Status { status: 403, text: "permission denied".to_owned() }
 }
 
 fn is_listed(mounted: &Mounted) -> bool {

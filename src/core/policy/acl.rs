@@ -20,7 +20,7 @@ use super::key_filter::KeyTemplate;
 use super::parameter;
 use super::prefix::Prefixes;
 use super::rule::Permissions;
-use super::scope::{Priority, Scope, Segments, by_priority};
+use super::scope::{Parts, Priority, Scope, Segments, by_priority};
 use crate::logical::Operation;
 
 /// What is to be done.
@@ -176,29 +176,27 @@ impl Acl {
     }
 
     /// The exact rules, in no order.
-    pub fn exact_rules(&self) -> impl Iterator<Item = (&str, Capabilities)> {
-        self.exact.iter().map(|(path, rule)| (path.as_ref(), rule.permissions.capabilities))
+    pub fn exact_rules(&self) -> impl Iterator<Item = (&str, &Permissions)> {
+        self.exact.iter().map(|(path, rule)| (path.as_ref(), rule.permissions.as_ref()))
     }
 
     /// The rules of prefixes, sorted, without their star.
-    pub fn prefix_rules(&self) -> impl Iterator<Item = (&str, Capabilities)> {
-        self.prefixes.iter().map(|(prefix, rule)| (prefix, rule.permissions.capabilities))
+    pub fn prefix_rules(&self) -> impl Iterator<Item = (&str, &Permissions)> {
+        self.prefixes.iter().map(|(prefix, rule)| (prefix, rule.permissions.as_ref()))
     }
 
     /// Whether any rule allows anything at or below the mount at `mount` (which ends in `/`): who may do something there
     /// may see that it is there.
     #[must_use]
     pub fn reaches(&self, mount: &str) -> bool {
-        let opens = |rule: &Capabilities| *rule != Capabilities::NONE && !rule.has(Capabilities::DENY);
+        let opens = |rule: &Permissions| {
+            rule.capabilities != Capabilities::NONE && !rule.capabilities.has(Capabilities::DENY)
+        };
         self.root
-            || self.exact_rules().any(|(path, rule)| path.starts_with(mount) && opens(&rule))
-            || self.prefix_rules().any(|(prefix, rule)| {
-                (prefix.starts_with(mount) || mount.starts_with(prefix)) && opens(&rule)
-            })
-            || self
-                .shapes
-                .iter()
-                .any(|(shape, rule)| shape.may_reach(mount) && opens(&rule.permissions.capabilities))
+            || self.rule(Operation::List, mount).is_some_and(|rule| opens(&rule.permissions))
+            || self.exact_rules().any(|(path, rule)| path.starts_with(mount) && opens(rule))
+            || self.prefix_rules().any(|(prefix, rule)| prefix.starts_with(mount) && opens(rule))
+            || self.shapes.iter().any(|(shape, rule)| shape.may_reach(mount) && opens(&rule.permissions))
     }
 
     fn rule(&self, operation: Operation, path: &str) -> Option<&Rule> {
@@ -212,9 +210,17 @@ impl Acl {
             .or_else(|| self.inexact(bare?))
     }
 
+    fn shape(&self, path: &str) -> Option<&(Segments, Rule)> {
+        if self.shapes.is_empty() {
+            return None;
+        }
+        let parts = Parts::of(path);
+        self.shapes.iter().find(|(shape, _)| shape.match_path(&parts))
+    }
+
     fn inexact(&self, path: &str) -> Option<&Rule> {
         let prefix = self.prefixes.longest(path);
-        let shape = self.shapes.iter().find(|(shape, _)| shape.match_path(path));
+        let shape = self.shape(path);
         match (prefix, shape) {
             (Some((prefix, of_prefix)), Some((shape, of_shape))) => {
                 let shape_wins = shape.priority() > Priority::of_prefix(prefix);

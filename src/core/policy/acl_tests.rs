@@ -193,6 +193,7 @@ fn a_mount_is_reached_through_any_rule_below_or_above_it() {
         (&[("kv/a", "")], "kv/", false),
         (&[("kv", "read")], "kv/", false),
         (&[("k*", "read")], "kv/", true),
+        (&[("k*", "read"), ("kv/*", "deny")], "kv/", false),
         (&[("kv/a/*", "read")], "kv/", true),
         (&[("other/*", "read")], "kv/", false),
         (&[("+/a", "read")], "kv/", true),

@@ -1,6 +1,8 @@
 //! Values of the document as the fields of a policy want them: a text, a list of texts, a number, a map of lists. What is
 //! taken for what, and the words where it is not, are the server's; repeated fields add up or the last one counts, as there.
 
+use serde_json::Value as Json;
+
 use super::go;
 use super::parameter::ParameterValue;
 use super::rule::Parameters;
@@ -141,7 +143,7 @@ impl<'b> Fields<'b> {
         let values = parameters.entry(name.to_lowercase()).or_default();
         match &value.kind {
             Kind::List(members) => values.extend(members.iter().map(parameter_value)),
-            Kind::Object(_) => values.push(ParameterValue::Unmatched),
+            Kind::Object(_) => values.push(parameter_value(value)),
             Kind::Null | Kind::Bool(_) | Kind::Integer(_) | Kind::Float(_) | Kind::Text(_) => {
                 return Err(self.no_list(value));
             }
@@ -208,8 +210,17 @@ fn parameter_value(value: &Value) -> ParameterValue {
         Kind::Text(text) => ParameterValue::Text(text.to_string()),
         Kind::Bool(flag) => ParameterValue::Flag(*flag),
         Kind::List(members) => ParameterValue::List(members.iter().map(parameter_value).collect()),
-        Kind::Null | Kind::Integer(_) | Kind::Float(_) | Kind::Object(_) => ParameterValue::Unmatched,
+        Kind::Null => ParameterValue::Unmatched(Json::Null),
+        Kind::Integer(number) => ParameterValue::Unmatched(Json::from(*number)),
+        Kind::Float(number) => ParameterValue::Unmatched(Json::from(*number)),
+        Kind::Object(body) => ParameterValue::Unmatched(Json::from_iter([object(body)])),
     }
+}
+
+/// An object is shown as a list of one, as the server reads it.
+fn object(body: &Body) -> Json {
+    let member = |item: &Item| (item.key().text.to_string(), parameter_value(&item.value).to_json());
+    Json::Object(body.items.iter().map(member).collect())
 }
 
 /// What the server calls a node of its tree.

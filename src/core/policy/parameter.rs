@@ -7,14 +7,15 @@ use serde_json::{Map, Value};
 use super::rule::{Parameters, Permissions};
 
 /// A value in a policy's list of values.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum ParameterValue {
     /// With a `*` at either end: a glob.
     Text(String),
     Flag(bool),
     List(Vec<Self>),
-    /// A number or an object. The server compares them as types of its own that no request can have: they match nothing.
-    Unmatched,
+    /// A number or an object, kept to be shown. The server compares them as types of its own that no request can have:
+    /// they match nothing.
+    Unmatched(Value),
 }
 
 /// Whether the parameters in `data` pass.
@@ -56,10 +57,21 @@ fn lower(name: &str) -> Cow<'_, str> {
 // === impl ParameterValue ===
 
 impl ParameterValue {
+    /// As it was written.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        match self {
+            Self::Text(text) => Value::from(text.as_str()),
+            Self::Flag(flag) => Value::from(*flag),
+            Self::List(members) => members.iter().map(Self::to_json).collect(),
+            Self::Unmatched(value) => value.clone(),
+        }
+    }
+
     fn matches(&self, value: &Value) -> bool {
         match (self, value) {
             (Self::Text(glob), Value::String(text)) => glob_matches(glob, text),
-            (Self::Text(_) | Self::Flag(_) | Self::List(_) | Self::Unmatched, _) => self.equals(value),
+            (Self::Text(_) | Self::Flag(_) | Self::List(_) | Self::Unmatched(_), _) => self.equals(value),
         }
     }
 
@@ -71,7 +83,7 @@ impl ParameterValue {
             (Self::List(own), Value::Array(members)) => {
                 own.len() == members.len() && own.iter().zip(members).all(|(own, member)| own.equals(member))
             }
-            (Self::Text(_) | Self::Flag(_) | Self::List(_) | Self::Unmatched, _) => false,
+            (Self::Text(_) | Self::Flag(_) | Self::List(_) | Self::Unmatched(_), _) => false,
         }
     }
 }
@@ -122,7 +134,7 @@ mod tests {
             Value::String(text) => ParameterValue::Text(text.clone()),
             Value::Bool(flag) => ParameterValue::Flag(*flag),
             Value::Array(_) => ParameterValue::List(values(value)),
-            Value::Null | Value::Number(_) | Value::Object(_) => ParameterValue::Unmatched,
+            Value::Null | Value::Number(_) | Value::Object(_) => ParameterValue::Unmatched(value.clone()),
         }
     }
 

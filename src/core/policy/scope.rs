@@ -44,8 +44,21 @@ impl Scope {
 pub struct Segments {
     /// Without the star.
     text: String,
+    /// Of the text; `None` is a `+`.
+    segments: Box<[Option<Box<str>>]>,
     is_prefix: bool,
 }
+
+/// A path cut at its slashes, once for all shapes it is compared with.
+#[derive(Debug, Clone, Copy)]
+pub struct Parts<'p> {
+    path: &'p str,
+    first: [&'p str; CUT],
+    count: usize,
+}
+
+/// Segments kept cut; the few paths with more are cut again where a shape is as long.
+const CUT: usize = 16;
 
 /// Who wins when several rules that are not exact match: the greater one.
 ///
@@ -64,21 +77,26 @@ impl Segments {
     #[must_use]
     pub fn new(path: &str) -> Self {
         let bare = path.strip_suffix('*');
-        Self { text: bare.unwrap_or(path).to_owned(), is_prefix: bare.is_some() }
+        let text = bare.unwrap_or(path).to_owned();
+        let segments = text.split('/').map(|segment| (segment != "+").then(|| segment.into())).collect();
+        Self { text, segments, is_prefix: bare.is_some() }
     }
 
-    /// Whether `path` has the shape: every `+` is one segment, which may be empty.
+    /// Whether the path has the shape: every `+` is one segment, which may be empty.
     #[must_use]
-    pub fn match_path(&self, path: &str) -> bool {
-        let (mut wanted, mut given) = (self.text.split('/').peekable(), path.split('/'));
-        while let Some(segment) = wanted.next() {
-            let Some(part) = given.next() else { return false };
-            if segment == "+" || segment == part {
-                continue;
-            }
-            return self.is_prefix && wanted.peek().is_none() && part.starts_with(segment);
+    pub fn match_path(&self, parts: &Parts<'_>) -> bool {
+        let wanted = self.segments.len();
+        if parts.count < wanted || (!self.is_prefix && parts.count > wanted) {
+            return false;
         }
-        self.is_prefix || given.next().is_none()
+        for (at, segment) in self.segments.iter().enumerate() {
+            let Some(segment) = segment else { continue };
+            let part = parts.segment(at);
+            if **segment != *part {
+                return self.is_prefix && at + 1 == wanted && part.starts_with(&**segment);
+            }
+        }
+        true
     }
 
     /// Whether some path at or below the mount at `mount` (which ends in `/`) can have the shape.
@@ -104,10 +122,28 @@ impl Segments {
             // Any plus sign, though it be a letter of a name: the server looks no closer.
             first_wildcard: self.text.find('+').unwrap_or(self.text.len()),
             is_whole: !self.is_prefix,
-            wildcards: Reverse(self.text.split('/').filter(|segment| *segment == "+").count()),
+            wildcards: Reverse(self.segments.iter().filter(|segment| segment.is_none()).count()),
             length: self.text.len(),
             text: &self.text,
         }
+    }
+}
+
+impl<'p> Parts<'p> {
+    #[must_use]
+    pub fn of(path: &'p str) -> Self {
+        let mut parts = Self { path, first: [""; CUT], count: 0 };
+        for segment in path.split('/') {
+            if let Some(place) = parts.first.get_mut(parts.count) {
+                *place = segment;
+            }
+            parts.count += 1;
+        }
+        parts
+    }
+
+    fn segment(&self, at: usize) -> &'p str {
+        self.first.get(at).copied().or_else(|| self.path.split('/').nth(at)).unwrap_or_default()
     }
 }
 
@@ -183,8 +219,11 @@ mod tests {
             ("a/+b/*", "a/xb/c", false),
             ("a/b+/+", "a/b+/c", true),
             ("a/b+/+", "a/bc/c", false),
+            ("a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/+/b", "a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/x/b", true),
+            ("a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/+/b", "a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/x/c", false),
+            ("a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/+/b*", "a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/x/bc/d", true),
         ] {
-            assert_eq!(Segments::new(shape).match_path(path), matches, "{shape} on {path}");
+            assert_eq!(Segments::new(shape).match_path(&Parts::of(path)), matches, "{shape} on {path}");
         }
     }
 
