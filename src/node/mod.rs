@@ -7,8 +7,6 @@
 //! ```
 
 pub mod administration;
-#[cfg(test)]
-mod audit_tests;
 pub mod authority;
 pub mod backends;
 mod background;
@@ -24,6 +22,8 @@ pub mod http;
 mod json_cost;
 pub mod listener_front;
 mod place;
+#[cfg(test)]
+mod tests;
 pub mod workers;
 
 use std::sync::Arc;

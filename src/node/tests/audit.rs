@@ -4,15 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use time::OffsetDateTime;
-use zeroize::Zeroizing;
 
-use super::{Node, Settings};
+use super::{ROOT, ask};
 use crate::api::operation::Operation as Asked;
 use crate::core::audit::DeviceConfig;
-use crate::core::incoming::Incoming;
-use crate::logical::Client;
-use crate::storage::inmem;
+use crate::node::{Node, Settings};
 use crate::system::audit::AuditRules;
 
 fn device(name: &str, file: &Path, more: &[(&str, &str)]) -> DeviceConfig {
@@ -28,35 +24,13 @@ fn device(name: &str, file: &Path, more: &[(&str, &str)]) -> DeviceConfig {
 
 async fn node(audit_devices: Vec<DeviceConfig>) -> Arc<Node> {
     let audit_rules = AuditRules { allow_creation: true, allow_prefix: false };
-    let root_token = Some(Zeroizing::new(ROOT.to_owned()));
-    let settings = Settings { audit_devices, audit_rules, root_token, ..Settings::default() };
-    let node = Node::build(inmem::open(), settings).unwrap();
-    node.initialize_and_open().await.unwrap();
-    node
-}
-
-async fn ask(node: &Arc<Node>, token: &str, operation: Asked, path: &str, data: Value) -> (u16, Value) {
-    let incoming = Incoming {
-        id: "id".into(),
-        operation,
-        path: path.to_owned(),
-        data: Arc::new(data.as_object().unwrap().clone()),
-        body: bytes::Bytes::new(),
-        token: (!token.is_empty()).then(|| Zeroizing::new(token.to_owned())),
-        client: Client { address: Some([127, 0, 0, 1].into()), port: 1 },
-        wrap: None,
-        headers: http::HeaderMap::new(),
-    };
-    let answered = node.core.handle(incoming, OffsetDateTime::UNIX_EPOCH).await;
-    (answered.status, serde_json::from_slice(&answered.body).unwrap_or(Value::Null))
+    super::node(Settings { audit_devices, audit_rules, ..Settings::default() }).await
 }
 
 fn lines(file: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(file).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
-
-const ROOT: &str = "s.canary-root";
 
 #[tokio::test]
 async fn a_request_and_its_answer_are_a_line_each() {
