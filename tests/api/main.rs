@@ -41,6 +41,7 @@ families!(
     leases,
     mounts,
     policies,
+    quotas,
     requests,
     seal,
     system,

@@ -52,14 +52,11 @@ impl Core {
             return told(trail, &Err(trail::internal_error()));
         }
         let answered = crate::core::answer::of(trail.operation, trail.request_id(), &Err(fault));
-        self.standing(answered, standing)
+        Self::standing(answered, standing)
     }
 
-    /// Tells the client how it stands, where it is told at all.
-    pub(super) fn standing(&self, mut answered: Answered, standing: Standing) -> Answered {
-        if !self.quotas.tells_clients() {
-            return answered;
-        }
+    /// Tells the client how it stands, as far as it is told.
+    pub(super) fn standing(mut answered: Answered, standing: Standing) -> Answered {
         let mut put = |name, value: u64| answered.headers.push((name, value.into()));
         if let Some((limit, remaining, reset)) = standing.window {
             put(header::X_RATELIMIT_LIMIT, limit);

@@ -153,7 +153,7 @@ impl Core {
         let answered = match self.limit(&incoming, now) {
             Limit::Free => self.run_until_done(&incoming, &mut trail).await,
             Limit::Within(standing) => {
-                self.standing(self.run_until_done(&incoming, &mut trail).await, standing)
+                Self::standing(self.run_until_done(&incoming, &mut trail).await, standing)
             }
             Limit::Exceeded(standing) => self.exceeded(&incoming, &mut trail, standing),
         };

@@ -18,8 +18,8 @@ pub(super) struct Limits {
     pub(super) block_secs: u64,
 }
 
-/// How a client stands, as the headers of an answer tell it. Whole seconds, cut off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a client stands, as the headers of an answer tell it; empty where clients are not told. Whole seconds, cut off.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Standing {
     /// Of the window: limit, what remains of it, seconds to its end. `None` while the address is blocked.
     pub window: Option<(u64, u64, u64)>,

@@ -90,7 +90,8 @@ impl Quotas {
         let index = self.index.load();
         let Some(rule) = index.rule(&asked) else { return Verdict::Free };
         let taken = self.buckets.take((rule.generation, asked.client), rule.limits(), now);
-        if taken.allowed { Verdict::Within(taken.standing) } else { Verdict::Exceeded(taken.standing) }
+        let standing = if index.tells_clients() { taken.standing } else { Standing::default() };
+        if taken.allowed { Verdict::Within(standing) } else { Verdict::Exceeded(standing) }
     }
 
     /// Whether there are no rules at all.
@@ -103,12 +104,6 @@ impl Quotas {
     #[must_use]
     pub fn wants_role(&self, mount: &str) -> bool {
         self.index.load().wants_role(mount)
-    }
-
-    /// Whether answers say how a client stands.
-    #[must_use]
-    pub fn tells_clients(&self) -> bool {
-        self.index.load().tells_clients()
     }
 
     /// Whether the audit log hears of refusals.
