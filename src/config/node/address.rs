@@ -23,7 +23,8 @@ pub(super) fn bind(text: &str) -> Option<Bind> {
     let port = port.parse().ok()?;
     match host {
         "" => Some(Bind::Everywhere(port)),
-        name if is_host(name) => Some(Bind::Name(name.to_owned(), port)),
+        // An IPv6 address wants its brackets: where its port begins could not be told.
+        name if is_host(name) && !name.contains(':') => Some(Bind::Name(name.to_owned(), port)),
         _ => None,
     }
 }

@@ -191,7 +191,8 @@ fn a_mount_is_reached_through_any_rule_below_or_above_it() {
         (&[("kv/a", "read")] as &[_], "kv/", true),
         (&[("kv/a", "deny")], "kv/", false),
         (&[("kv/a", "")], "kv/", false),
-        (&[("kv", "read")], "kv/", false),
+        // Without its slash it is a rule for listing the mount.
+        (&[("kv", "read")], "kv/", true),
         (&[("k*", "read")], "kv/", true),
         (&[("k*", "read"), ("kv/*", "deny")], "kv/", false),
         (&[("kv/a/*", "read")], "kv/", true),
