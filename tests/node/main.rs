@@ -1,5 +1,7 @@
 //! A node from outside, as a process: killed while it writes, and asked what nobody should ask.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
+
 #[path = "../support/mod.rs"]
 mod support;
 
