@@ -150,14 +150,24 @@ impl PolicyStore {
         Ok(tx.view(POLICIES).delete(&name)?)
     }
 
-    /// The names below `prefix` (empty or ending in `/`), folders after what is beside them; without `response-wrapping`,
-    /// which no token can be given.
+    /// The names below `prefix` (empty or ending in `/`), folders after what is beside them; without what has expired and
+    /// without `response-wrapping`, which no token can be given.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn list(&self, tx: &mut Transaction, prefix: &str) -> Result<Vec<String>, Fault> {
-        let mut names = folders_last(tx, POLICIES, prefix)?;
-        names.retain(|name| name != builtin::RESPONSE_WRAPPING);
+    pub fn list(
+        &self,
+        tx: &mut Transaction,
+        prefix: &str,
+        now: OffsetDateTime,
+    ) -> Result<Vec<String>, Fault> {
+        let mut names = Vec::new();
+        for name in folders_last(tx, POLICIES, prefix)? {
+            let end = record(tx, &name)?.and_then(|record| record.end());
+            if name != builtin::RESPONSE_WRAPPING && end.is_none_or(|end| now < end) {
+                names.push(name);
+            }
+        }
         Ok(names)
     }
 

@@ -171,8 +171,9 @@ async fn what_expires_is_as_if_it_were_not_there() {
         assert_eq!(asked, allowed, "{path} after {seconds} s");
     }
     assert!(world.policies.get(&mut world.read(), "p", after(10)).unwrap().is_none());
+    assert_eq!(world.policies.list(&mut world.read(), "", after(10)).unwrap(), ["q"]);
     world.change(|policies, tx| policies.remove_expired(tx, after(10))).await;
-    assert_eq!(world.policies.list(&mut world.read(), "").unwrap(), ["q"]);
+    assert_eq!(world.policies.list(&mut world.read(), "", NOW).unwrap(), ["q"]);
 }
 
 #[tokio::test]
@@ -274,7 +275,7 @@ async fn what_a_node_begins_with_stays() {
     let mut tx = world.read();
     let kept = world.policies.get(&mut tx, "default", NOW).unwrap().unwrap();
     assert_eq!(kept.record.text, READ_A, "what was changed is left alone");
-    assert_eq!(world.policies.list(&mut tx, "").unwrap(), ["default"]);
+    assert_eq!(world.policies.list(&mut tx, "", NOW).unwrap(), ["default"]);
     assert!(world.policies.exists(&mut tx, "root", NOW).unwrap());
     let wrapping = world.policies.access(&mut tx, &Holder::from(&token(&["response-wrapping"])), NOW);
     assert_eq!(wrapping.unwrap().acl.capabilities("sys/wrapping/unwrap"), ["update"]);
@@ -287,6 +288,6 @@ async fn folders_are_listed_after_what_is_beside_them() {
         world.put(name, READ_A).await;
     }
     let mut tx = world.read();
-    assert_eq!(world.policies.list(&mut tx, "").unwrap(), ["b", "c", "z/y", "a/d", "a/b/c"]);
-    assert_eq!(world.policies.list(&mut tx, "a/").unwrap(), ["a/d", "a/b/c"]);
+    assert_eq!(world.policies.list(&mut tx, "", NOW).unwrap(), ["b", "c", "z/y", "a/d", "a/b/c"]);
+    assert_eq!(world.policies.list(&mut tx, "a/", NOW).unwrap(), ["a/d", "a/b/c"]);
 }

@@ -92,7 +92,8 @@ impl PolicyEndpoints {
     fn names(&self, call: &mut Call<'_>) -> Result<Vec<String>, Fault> {
         let folder = call.captures.get("name").trim_end_matches('/');
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-        let mut names = self.policies.list(whole(call)?, &prefix)?;
+        let now = call.now;
+        let mut names = self.policies.list(whole(call)?, &prefix, now)?;
         if prefix.is_empty() {
             names.push(builtin::ROOT.to_owned());
         }
