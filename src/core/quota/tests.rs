@@ -115,8 +115,11 @@ fn rules_are_checked() {
     }
 }
 
-/// Takes at these milliseconds; what was allowed, remained, and when to come again.
-fn run(limits: Limits, at_ms: &[i64]) -> Vec<(bool, Option<(u64, u64, u64)>, Option<u64>)> {
+/// What was allowed, remained, and when to come again.
+type Told = (bool, Option<(u64, u64, u64)>, Option<u64>);
+
+/// Takes at these milliseconds.
+fn run(limits: Limits, at_ms: &[i64]) -> Vec<Told> {
     let mut bucket = Bucket::new(limits, START);
     let take = |at: &i64| {
         let Taken { allowed, standing } = bucket.take(limits, START + Duration::milliseconds(*at));
