@@ -23,6 +23,8 @@ mod json_cost;
 pub mod listener_front;
 mod place;
 #[cfg(test)]
+mod seal_tests;
+#[cfg(test)]
 mod tests;
 pub mod workers;
 
