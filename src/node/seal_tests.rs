@@ -38,9 +38,20 @@ fn automatic() -> Arc<Node> {
 
 /// Without a token.
 async fn open(node: &Arc<Node>, verb: Verb, path: &str, body: Value) -> (u16, Value) {
+    open_at(OPEN, node, verb, path, body).await
+}
+
+/// Without a token, at a listener that offers these.
+async fn open_at(
+    offered: Unauthenticated,
+    node: &Arc<Node>,
+    verb: Verb,
+    path: &str,
+    body: Value,
+) -> (u16, Value) {
     let request = http::Request::builder().method(verb).uri(format!("/v1/sys/{path}")).body(()).unwrap();
     let question = Question::of(&request.into_parts().0).unwrap();
-    let answered = bootstrap::answer(node, OPEN, &question, body.to_string().as_bytes(), NOW).await;
+    let answered = bootstrap::answer(node, offered, &question, body.to_string().as_bytes(), NOW).await;
     (answered.status, serde_json::from_slice(&answered.body).unwrap_or(Value::Null))
 }
 
@@ -190,7 +201,8 @@ async fn ceremonies_without_a_token_are_offered_only_when_they_were_asked_for() 
     let node = Node::build(inmem::open(), Settings::default()).unwrap();
     node.initialize_and_open().await.unwrap();
     for path in ["rekey/init", "rekey-recovery-key/init", "generate-root/attempt"] {
-        let refused = open(&node, Verb::GET, path, json!({})).await;
+        let closed = Unauthenticated { rekey: false, generate_root: false };
+        let refused = open_at(closed, &node, Verb::GET, path, json!({})).await;
         assert_eq!(refused, (405, errors("unsupported operation")), "{path}");
     }
 }
