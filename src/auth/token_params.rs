@@ -9,6 +9,9 @@ use serde_json::{Map, Value, json};
 use crate::logical::field::Fields;
 use crate::logical::{Auth, Client, Fault, TokenKind};
 
+/// Said of a `token_ttl` that is longer than `token_max_ttl`.
+pub(super) const TTL_OVER_MAX: &str = "'token_ttl' cannot be greater than 'token_max_ttl'";
+
 /// What tokens of a user or role get. Durations in seconds, 0 is "not set".
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -53,7 +56,7 @@ impl TokenParams {
     /// Two values contradict each other.
     pub(super) fn check(&self) -> Result<(), Fault> {
         if self.max_ttl > 0 && self.ttl > self.max_ttl {
-            return Err(Fault::invalid("'token_ttl' cannot be greater than 'token_max_ttl'"));
+            return Err(Fault::invalid(TTL_OVER_MAX));
         }
         let batch = matches!(self.kind.as_str(), "batch" | "default-batch");
         if batch && self.num_uses > 0 {

@@ -203,6 +203,17 @@ impl<'d> Fields<'d> {
         ))
     }
 
+    /// A list of text, or one text as it is, commas and all; blanks around are dropped.
+    ///
+    /// # Errors
+    /// A map was given.
+    pub fn strings(&self, name: &str) -> Result<Option<Vec<String>>, Fault> {
+        match self.raw(name) {
+            Some(Value::String(text)) => Ok(Some(vec![text.trim().to_owned()])),
+            _ => self.list(name),
+        }
+    }
+
     /// # Errors
     /// Not a map.
     pub fn map(&self, name: &str) -> Result<Option<&'d Map<String, Value>>, Fault> {

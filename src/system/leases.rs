@@ -60,14 +60,21 @@ const LEASE_FIELDS: &[Field] = &[
     Field { name: "include_child_namespaces", kind: FieldKind::Bool, description: "Whether to look below" },
 ];
 
+/// Of the lists below a path.
+const PREFIX_FIELDS: &[Field] =
+    &[Field { name: "prefix", kind: FieldKind::String, description: "The path to look below" }];
+
 macro_rules! route {
     ($pattern:literal, $access:ident, $operations:expr, $effect:ident, $run:expr, $summary:literal) => {
+        route!($pattern, $access, $operations, $effect, $run, $summary, LEASE_FIELDS)
+    };
+    ($pattern:literal, $access:ident, $operations:expr, $effect:ident, $run:expr, $summary:literal, $fields:expr) => {
         Route {
             pattern: $pattern,
             access: Access::$access,
             methods: &[Method::new($operations, Effect::$effect, $run)],
             exists: None,
-            fields: LEASE_FIELDS,
+            fields: $fields,
             summary: $summary,
         }
     };
@@ -75,7 +82,15 @@ macro_rules! route {
 
 const ROUTES: &[Route<LeaseEndpoints>] = &[
     // A list asks for the path with its slash; the lookup by id has none, and each has its own access.
-    route!("leases/lookup/", Sudo, &[Operation::List], Read, LeaseEndpoints::list, "List leases."),
+    route!(
+        "leases/lookup/",
+        Sudo,
+        &[Operation::List],
+        Read,
+        LeaseEndpoints::list,
+        "List leases.",
+        PREFIX_FIELDS
+    ),
     route!("leases/lookup", Token, WRITE, Read, LeaseEndpoints::lookup, "Look up a lease."),
     route!(
         "leases/lookup/{prefix:rest}",
@@ -83,7 +98,8 @@ const ROUTES: &[Route<LeaseEndpoints>] = &[
         &[Operation::List],
         Read,
         LeaseEndpoints::list,
-        "List leases below a path."
+        "List leases below a path.",
+        PREFIX_FIELDS
     ),
     route!("leases/renew", Token, WRITE, Write, LeaseEndpoints::renew, "Renew a lease."),
     route!("leases/renew/{url_lease_id:rest}", Token, WRITE, Write, LeaseEndpoints::renew, "Renew a lease."),

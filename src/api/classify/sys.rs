@@ -22,6 +22,7 @@ pub(super) fn classify(operation: Operation, rest: &str, namespaced: bool) -> Cl
         | "generate-recovery-token"
         | "rekey"
         | "rekey-recovery-key" => ceremony(operation),
+        "locked-users" if operation.is_read() => active_read("wrong guesses are counted by the active node"),
         "step-down" => write("only the active node can step down"),
         "ha-status" => active_read("only the active node knows its peers"),
         "storage" => storage(operation, tail),

@@ -199,7 +199,7 @@ fn section_4_2_sys_administration() {
         PUT  sys/plugins/catalog/secret/x = A w
         PUT  sys/plugins/reload/backend = N l
         POST sys/plugins/reload/secret/x = N l
-        GET  sys/locked-users = S r i
+        GET  sys/locked-users = A r i
         POST sys/locked-users/a/unlock/b = A w
         LIST sys/version-history = S r i
         GET  sys/internal/ui/mounts = S r i

@@ -62,3 +62,8 @@ pub(super) const ACCESSOR_FIELDS: &[Field] = &[
     field("role_name", FieldKind::String, "Name of the role."),
     field("secret_id_accessor", FieldKind::String, "Accessor of the secret id."),
 ];
+
+pub(super) const OLD_CIDR_FIELDS: &[Field] = &[
+    field("role_name", FieldKind::String, "Name of the role."),
+    field("bound_cidr_list", FieldKind::CommaList, "Use \"secret_id_bound_cidrs\" instead."),
+];

@@ -12,8 +12,7 @@ use crate::logical::{Alias, Answer, Auth, Call, Claim, Fault, LeaseCall, Renewed
 pub(super) fn login(call: &mut Call<'_>) -> Answer {
     let fields = Fields::new(&call.request.data);
     let given = |name: &str| fields.text(name).map(|text| text.filter(|text| !text.is_empty()));
-    let missing = || Fault::Status { status: 500, text: "missing role_id".to_owned() };
-    let (role_id, secret_id) = (given("role_id")?.ok_or_else(missing)?, given("secret_id")?);
+    let (role_id, secret_id) = (given("role_id")?.ok_or_else(missing_role_id)?, given("secret_id")?);
     let salt = Salt::load(&mut call.store)?;
     let role = role_of(call, &salt, &role_id)?;
     let mut metadata = [("role_name".to_owned(), role.name.clone())].into();
@@ -28,17 +27,20 @@ pub(super) fn login(call: &mut Call<'_>) -> Answer {
             std::collections::BTreeMap::entry(&mut metadata, name).or_insert(value);
         }
     }
-    if !admits(&role.secret_id_bound_cidrs, call.request.client.address)
-        || !admits(&token_cidrs, call.request.client.address)
-    {
+    if !admits(&role.secret_id_bound_cidrs, call.request.client.address) {
         return Err(Fault::invalid("source address unauthorized by CIDR restrictions on the role"));
     }
     Ok(logged_in(&role, metadata, token_cidrs, call))
 }
 
+fn missing_role_id() -> Fault {
+    Fault::Status { status: 500, text: "missing role_id".to_owned() }
+}
+
 /// The role of the role id; one that is nobody's names none.
 pub(super) fn claim(call: &mut Call<'_>) -> Result<Option<Claim>, Fault> {
-    let Some(role_id) = Fields::new(&call.request.data).text("role_id")? else { return Ok(None) };
+    let role_id = Fields::new(&call.request.data).text("role_id")?.filter(|id| !id.is_empty());
+    let role_id = role_id.ok_or_else(missing_role_id)?;
     let salt = Salt::load(&mut call.store)?;
     match role_of(call, &salt, &role_id) {
         Ok(role) => Ok(Some(Claim { alias: role.role_id, role: Some(role.name) })),

@@ -12,13 +12,16 @@
 
 mod fields;
 mod login;
+mod metadata;
 mod role;
 mod secret_id;
 mod storage;
 
 use std::sync::Arc;
 
-use self::fields::{ACCESSOR_FIELDS, LIST_FIELDS, LOGIN_FIELDS, ROLE_FIELDS, SECRET_ID_FIELDS};
+use self::fields::{
+    ACCESSOR_FIELDS, LIST_FIELDS, LOGIN_FIELDS, OLD_CIDR_FIELDS, ROLE_FIELDS, SECRET_ID_FIELDS,
+};
 use crate::logical::{
     Access, Answer, Backend, Call, Captures, Claim, Effect, Endpoint, Fault, LeaseCall, Method, Operation,
     Renewed, Route, Routes,
@@ -168,8 +171,21 @@ const ROUTES: &[Route<AppRole>] = &[
     parameter!("role/{role_name}/token-num-uses", "token_num_uses"),
     parameter!("role/{role_name}/token-bound-cidrs", "token_bound_cidrs"),
     parameter!("role/{role_name}/period", "token_period"),
-    parameter!("role/{role_name}/bind-secret-id", "bind_secret_id"),
     parameter!("role/{role_name}/local-secret-ids", "local_secret_ids"),
+    Route {
+        pattern: "role/{role_name}/bound-cidr-list",
+        access: Access::Token,
+        methods: &[
+            Method::new(READ, Effect::Read, |_, call| role::read_old_cidrs(call)),
+            Method::new(WRITE, Effect::Write, |_, call| role::write_old_cidrs(call)),
+            Method::new(DELETE, Effect::Write, |_, call| {
+                role::delete_parameter(call, "secret_id_bound_cidrs")
+            }),
+        ],
+        exists: None,
+        fields: OLD_CIDR_FIELDS,
+        summary: "Older name of secret-id-bound-cidrs.",
+    },
     writes!("tidy/secret-id", Token, &[], "Remove what expired.", |_, call| secret_id::tidy(call)),
 ];
 

@@ -4,10 +4,10 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::storage::{
-    AccessorRecord, Role, Salt, SecretId, accessor_key, load_role, need_role, role_id_key, role_key,
-    secrets_of, store_role,
+    AccessorRecord, Role, Salt, SecretId, accessor_key, load_role, need_role, parse_blocks, role_id_key,
+    role_key, secrets_of, store_role,
 };
-use crate::auth::token_params::{clean_policies, parse_cidrs};
+use crate::auth::token_params::{TTL_OVER_MAX, clean_policies};
 use crate::logical::field::Fields;
 use crate::logical::{Answer, Call, Fault, Response};
 
@@ -34,7 +34,10 @@ pub(super) fn write(call: &mut Call<'_>) -> Answer {
     let data = call.request.data.clone();
     let fields = Fields::new(&data);
     update(&mut role, &fields)?;
-    let wanted = fields.text("role_id")?.filter(|id| !id.is_empty());
+    let wanted = fields.text("role_id")?;
+    if wanted.as_ref().is_some_and(String::is_empty) {
+        return Err(Fault::invalid("invalid role_id supplied, or failed to generate a role_id"));
+    }
     if role.role_id.is_empty() || wanted.is_some() {
         set_id(call, &mut role, wanted.unwrap_or_else(|| Uuid::new_v4().to_string()))?;
     }
@@ -65,11 +68,16 @@ pub(super) fn read_id(call: &mut Call<'_>) -> Answer {
 }
 
 pub(super) fn write_id(call: &mut Call<'_>) -> Answer {
-    let mut role = need_role(&mut call.store, call.captures.get("role_name"))?;
+    let mut role = need_role(&mut call.store, call.captures.get("role_name"), no_such_path)?;
     let id = Fields::new(&call.request.data).text("role_id")?.filter(|id| !id.is_empty());
     set_id(call, &mut role, id.ok_or_else(|| Fault::invalid("missing role_id"))?)?;
     store_role(&mut call.store, &role)?;
     Ok(Response::empty())
+}
+
+/// Below a role that is not there is nothing to write to.
+fn no_such_path(_role: String) -> Fault {
+    Fault::UnsupportedPath
 }
 
 /// Gives the role another id; two roles never share one.
@@ -78,7 +86,7 @@ fn set_id(call: &mut Call<'_>, role: &mut Role, id: String) -> Result<(), Fault>
     let key = role_id_key(&salt.hide(&id));
     let owner: Option<String> = call.store.get_record(&key)?;
     if owner.is_some_and(|owner| owner != role.name) {
-        return Err(Fault::invalid("role_id is already being used by another role"));
+        return Err(Fault::Internal("role_id already in use".to_owned()));
     }
     if !role.role_id.is_empty() {
         call.store.delete(&role_id_key(&salt.hide(&role.role_id)))?;
@@ -96,7 +104,7 @@ fn update(role: &mut Role, fields: &Fields<'_>) -> Result<(), Fault> {
         role.local_secret_ids = local;
     }
     if let Some(cidrs) = fields.list("secret_id_bound_cidrs")? {
-        role.secret_id_bound_cidrs = parse_cidrs(&cidrs)?;
+        role.secret_id_bound_cidrs = parse_blocks(&cidrs).map_err(Fault::Internal)?;
     }
     if let Some(uses) = fields.int("secret_id_num_uses")? {
         let negative = |_| Fault::invalid("secret_id_num_uses cannot be negative");
@@ -105,12 +113,7 @@ fn update(role: &mut Role, fields: &Fields<'_>) -> Result<(), Fault> {
     if let Some(ttl) = fields.seconds("secret_id_ttl")? {
         role.secret_id_ttl = ttl;
     }
-    if let Some(policies) = fields.list("policies")? {
-        role.token.policies = clean_policies(policies);
-    }
-    if let Some(period) = fields.seconds("period")? {
-        role.token.period = period;
-    }
+    update_old_names(role, fields)?;
     role.token.update(fields)?;
     let bound =
         role.bind_secret_id || !role.secret_id_bound_cidrs.is_empty() || !role.token.bound_cidrs.is_empty();
@@ -119,6 +122,21 @@ fn update(role: &mut Role, fields: &Fields<'_>) -> Result<(), Fault> {
     } else {
         Err(Fault::Internal("at least one constraint should be enabled on the role".to_owned()))
     }
+}
+
+/// The newer names win.
+fn update_old_names(role: &mut Role, fields: &Fields<'_>) -> Result<(), Fault> {
+    if let Some(policies) = fields.list("policies")? {
+        role.token.policies = clean_policies(policies);
+        role.old_policies = true;
+    }
+    if let Some(period) = fields.seconds("period")? {
+        role.token.period = period;
+        role.old_period = true;
+    }
+    role.old_policies &= !fields.has("token_policies");
+    role.old_period &= !fields.has("token_period");
+    Ok(())
 }
 
 fn shown(role: &Role) -> Map<String, Value> {
@@ -133,7 +151,17 @@ fn shown(role: &Role) -> Map<String, Value> {
     ] {
         data.insert(name.to_owned(), value);
     }
+    data.extend(old_names(role));
     data
+}
+
+fn old_names(role: &Role) -> impl Iterator<Item = (String, Value)> {
+    [
+        (role.old_policies, "policies", json!(role.token.policies)),
+        (role.old_period, "period", json!(role.token.period)),
+    ]
+    .into_iter()
+    .filter_map(|(shown, name, value)| shown.then(|| (name.to_owned(), value)))
 }
 
 /// Go's nil slice.
@@ -149,20 +177,60 @@ pub(super) fn read_parameter(call: &mut Call<'_>, name: &'static str) -> Answer 
         "token_bound_cidrs" => list_or_null(&role.token.bound_cidrs),
         _ => shown(&role).remove(name).unwrap_or_default(),
     };
-    Ok(Response::of(Map::from_iter([(name.to_owned(), value)])))
+    let mut data = Map::from_iter([(name.to_owned(), value)]);
+    data.extend(old_names(&role).filter(|(old, _)| old == old_name(name)));
+    Ok(Response::of(data))
 }
 
-pub(super) fn write_parameter(call: &mut Call<'_>, name: &'static str) -> Answer {
-    let mut role = need_role(&mut call.store, call.captures.get("role_name"))?;
-    let old_name = match name {
+/// The name a parameter had before.
+fn old_name(name: &'static str) -> &'static str {
+    match name {
         "token_policies" => "policies",
         "token_period" => "period",
         _ => name,
-    };
-    let given = call.request.data.get_key_value(name).or_else(|| call.request.data.get_key_value(old_name));
+    }
+}
+
+pub(super) fn write_parameter(call: &mut Call<'_>, name: &'static str) -> Answer {
+    let mut role = need_role(&mut call.store, call.captures.get("role_name"), no_such_path)?;
+    let data = &call.request.data;
+    let given = data.get_key_value(name).or_else(|| data.get_key_value(old_name(name)));
     let (given_name, value) = given.ok_or_else(|| Fault::invalid(format!("missing {name}")))?;
     let only = Map::from_iter([(given_name.clone(), value.clone())]);
-    update(&mut role, &Fields::new(&only))?;
+    update(&mut role, &Fields::new(&only)).map_err(|fault| of_parameter(name, fault))?;
+    store_role(&mut call.store, &role)?;
+    Ok(Response::empty())
+}
+
+/// Under its own path a parameter's mistake has words of its own.
+fn of_parameter(name: &'static str, fault: Fault) -> Fault {
+    match (name, fault) {
+        ("secret_id_bound_cidrs", Fault::Internal(text)) => Fault::Invalid(text),
+        ("token_ttl", Fault::Invalid(text)) if text == TTL_OVER_MAX => {
+            Fault::invalid("token_ttl should not be greater than token_max_ttl")
+        }
+        ("token_max_ttl", Fault::Invalid(text)) if text == TTL_OVER_MAX => {
+            Fault::invalid("token_max_ttl should be greater than or equal to token_ttl")
+        }
+        (_, fault) => fault,
+    }
+}
+
+const OLD_CIDRS_WARNING: &str = "The \"bound_cidr_list\" field is deprecated and will be removed. Please use \
+                                 \"secret_id_bound_cidrs\" instead.";
+
+/// Under the older name the networks are never shown.
+pub(super) fn read_old_cidrs(call: &mut Call<'_>) -> Answer {
+    let role = load_role(&mut call.store, call.captures.get("role_name"))?;
+    Ok(role.map_or_else(Response::empty, |_| {
+        Response::json(json!({ "bound_cidr_list": null })).with_warning(OLD_CIDRS_WARNING)
+    }))
+}
+
+pub(super) fn write_old_cidrs(call: &mut Call<'_>) -> Answer {
+    let mut role = need_role(&mut call.store, call.captures.get("role_name"), no_such_path)?;
+    let cidrs = Fields::new(&call.request.data).list("bound_cidr_list")?.unwrap_or_default();
+    role.secret_id_bound_cidrs = parse_blocks(&cidrs).map_err(Fault::Invalid)?;
     store_role(&mut call.store, &role)?;
     Ok(Response::empty())
 }
@@ -173,16 +241,21 @@ pub(super) fn delete_parameter(call: &mut Call<'_>, name: &'static str) -> Answe
         return Ok(Response::empty());
     };
     match name {
-        "bind_secret_id" => role.bind_secret_id = true,
         "secret_id_bound_cidrs" => role.secret_id_bound_cidrs.clear(),
         "secret_id_num_uses" => role.secret_id_num_uses = 0,
         "secret_id_ttl" => role.secret_id_ttl = 0,
-        "token_policies" => role.token.policies.clear(),
+        "token_policies" => {
+            role.token.policies.clear();
+            role.old_policies = false;
+        }
         "token_ttl" => role.token.ttl = 0,
         "token_max_ttl" => role.token.max_ttl = 0,
         "token_num_uses" => role.token.num_uses = 0,
         "token_bound_cidrs" => role.token.bound_cidrs.clear(),
-        "token_period" => role.token.period = 0,
+        "token_period" => {
+            role.token.period = 0;
+            role.old_period = false;
+        }
         _ => return Err(Fault::UnsupportedOperation),
     }
     store_role(&mut call.store, &role)?;

@@ -24,6 +24,9 @@ pub(super) struct Role {
     pub(super) secret_id_num_uses: u64,
     pub(super) secret_id_ttl: u64,
     pub(super) local_secret_ids: bool,
+    /// Whether the older names (`policies`, `period`) were used: they are shown again.
+    pub(super) old_policies: bool,
+    pub(super) old_period: bool,
     pub(super) token: TokenParams,
 }
 
@@ -99,9 +102,24 @@ pub(super) fn load_role(store: &mut View<'_>, name: &str) -> Result<Option<Role>
     Ok(store.get_record(&role_key(&name.to_lowercase()))?)
 }
 
-/// The role, or the server's refusal.
-pub(super) fn need_role(store: &mut View<'_>, name: &str) -> Result<Role, Fault> {
-    load_role(store, name)?.ok_or_else(|| Fault::NotFound(format!("role {name:?} does not exist")))
+/// The role, or the server's refusal, whose status differs from endpoint to endpoint.
+pub(super) fn need_role(
+    store: &mut View<'_>,
+    name: &str,
+    refuse: impl FnOnce(String) -> Fault,
+) -> Result<Role, Fault> {
+    load_role(store, name)?.ok_or_else(|| refuse(format!("role {name:?} does not exist")))
+}
+
+/// Networks of logins; a single address is none.
+///
+/// # Errors
+/// What is wrong with the first that is none.
+pub(super) fn parse_blocks(texts: &[String]) -> Result<Vec<String>, String> {
+    let wrong = |text: &String| format!("failed to validate CIDR blocks: invalid CIDR address: {text}");
+    let one =
+        |text: &String| text.parse::<ipnet::IpNet>().map(|net| net.to_string()).map_err(|_| wrong(text));
+    texts.iter().map(one).collect()
 }
 
 pub(super) fn store_role(store: &mut View<'_>, role: &Role) -> Result<(), Fault> {

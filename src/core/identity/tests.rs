@@ -10,6 +10,7 @@ use super::alias::AliasChange;
 use super::entity::EntityChange;
 use super::group::GroupChange;
 use super::group_alias::GroupAliasChange;
+use super::login::entity_of_login;
 use super::merge::{MergeChange, MergeError};
 use super::*;
 use crate::barrier::{Barrier, Keyring, Mode, Transaction};
@@ -113,6 +114,33 @@ fn a_first_login_makes_an_entity_and_the_next_finds_it() {
     world.run(|tx| world.identity.log_in(tx, PASS, &login, &[], NOW)).unwrap();
     let subject = world.subject(&first.entity_id).unwrap();
     assert_eq!(subject.aliases[PASS.accessor].metadata["role"], "r", "what the method says is kept");
+}
+
+/// Keys read and written by a first login and by one of an entity that is known.
+fn touched(world: &World) -> [(usize, usize); 2] {
+    ["fresh", "known"].map(|name| {
+        let login = logical::Alias { name: name.to_owned(), metadata: [("a".into(), "b".into())].into() };
+        let mut tx = world.begin();
+        entity_of_login(&mut tx, PASS, &login, NOW).unwrap();
+        tx.into_changes().map_or((0, 0), |changes| (changes.expect.len(), changes.writes.len()))
+    })
+}
+
+#[test]
+fn a_login_touches_as_little_among_many_as_among_few() {
+    let world = World::new();
+    world.log_in(PASS, "known", &[]).unwrap();
+    let among_few = touched(&world);
+    world
+        .run(|tx| {
+            (0..2000).try_for_each(|number| {
+                let login = logical::Alias { name: format!("u{number}"), ..logical::Alias::default() };
+                entity_of_login(tx, PASS, &login, NOW).map(drop)
+            })
+        })
+        .unwrap();
+    assert_eq!(touched(&world), among_few);
+    assert_eq!(among_few, [(2, 4), (2, 1)]);
 }
 
 #[test]

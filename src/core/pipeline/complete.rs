@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::target::Target;
@@ -13,7 +14,7 @@ use crate::core::policy::Subject;
 use crate::core::router::Mounted;
 use crate::core::token_store::TokenEntry;
 use crate::core::{expiration, wrapping};
-use crate::logical::{Auth, Fault, LeaseRequest, Response, envelope};
+use crate::logical::{Auth, Body, Fault, LeaseRequest, Response, envelope};
 
 impl Core {
     pub(super) fn complete(
@@ -76,7 +77,7 @@ impl Core {
     ) -> Result<Response, Fault> {
         let envelope = envelope::write(&turn.incoming.id, response)
             .map_err(|_| Fault::Internal("the answer to wrap is not JSON".to_owned()))?;
-        let accessor = response.granted.as_ref().map(|granted| granted.accessor.clone()).unwrap_or_default();
+        let accessor = accessor_of(response);
         let to_wrap = wrapping::ToWrap {
             envelope: &envelope,
             ttl_secs: wrap.ttl.as_secs(),
@@ -85,6 +86,19 @@ impl Core {
         };
         let wrapped = wrapping::wrap(tx, &self.tokens, to_wrap, turn.now)?;
         Ok(Response { wrapped: Some(Box::new(wrapped)), ..Response::empty() })
+    }
+}
+
+/// What the wrapped answer can be undone by: the accessor of a token, or that of a secret id.
+fn accessor_of(response: &Response) -> String {
+    if let Some(granted) = &response.granted {
+        return granted.accessor.clone();
+    }
+    match &response.body {
+        Body::Map(data) => {
+            data.get("secret_id_accessor").and_then(Value::as_str).unwrap_or_default().to_owned()
+        }
+        Body::None | Body::Encoded(_) | Body::Raw(_) | Body::Stream(_) => String::new(),
     }
 }
 

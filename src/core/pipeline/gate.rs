@@ -107,8 +107,8 @@ fn claim(
     request: &Request,
     now: OffsetDateTime,
 ) -> Result<Option<Claim>, Fault> {
-    let writes = matches!(request.operation, Operation::Create | Operation::Update);
-    if !writes || target.access != Access::Open || target.mounted.table != Table::Auth {
+    let lists = matches!(request.operation, Operation::List | Operation::Scan | Operation::Help);
+    if lists || target.access != Access::Open || target.mounted.table != Table::Auth {
         return Ok(None);
     }
     target.mounted.backend.claim(&mut target.call(tx, request, now))

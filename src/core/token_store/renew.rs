@@ -48,7 +48,7 @@ impl TokenStore {
 
 fn asked(entry: &TokenEntry, increment: u64, fresh: Option<Renewed>, now: OffsetDateTime) -> Asked {
     let fresh = fresh.unwrap_or(Renewed {
-        ttl_secs: entry.login_ttl_secs,
+        ttl_secs: entry.ttl_secs,
         max_ttl_secs: entry.login_max_ttl_secs,
         period_secs: entry.period_secs,
     });

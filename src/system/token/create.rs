@@ -105,7 +105,7 @@ impl Asks {
         let path = if role.is_some() { "create" } else { call.request.path.as_str() };
         Ok(Self {
             id: fields.text("id")?.filter(|id| !id.is_empty()),
-            policies: fields.list("policies")?.unwrap_or_default(),
+            policies: fields.strings("policies")?.unwrap_or_default(),
             no_default_policy: fields.flag("no_default_policy")?.unwrap_or(false),
             no_parent: fields.flag("no_parent")?.unwrap_or(false),
             renewable: fields.flag("renewable")?.unwrap_or(true),

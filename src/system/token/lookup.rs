@@ -81,7 +81,8 @@ fn shown(entry: &TokenEntry, text: &str, now: OffsetDateTime) -> Map<String, Val
     if !entry.role.is_empty() {
         put("role", json!(entry.role));
     }
-    if entry.period_secs > 0 {
+    // The period of a role is the role's.
+    if entry.period_secs > 0 && entry.role.is_empty() {
         put("period", json!(entry.period_secs));
     }
     if !entry.bound_cidrs.is_empty() {

@@ -1,8 +1,5 @@
 //! `auth/token/roles/*`.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
 use serde_json::Value;
 
 use super::{TokenBackend, field, whole};
@@ -37,8 +34,6 @@ pub(super) const FIELDS: &[Field] = &[
     field("token_num_uses", FieldKind::Int, "How often the token may be used"),
     field("token_type", FieldKind::String, "Kind of token: service, batch, default-service or default-batch"),
 ];
-
-static SUFFIX: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^\w[\w\-.]+\w$").expect("a constant pattern"));
 
 impl TokenBackend {
     pub(super) fn role(&self, call: &mut Call<'_>, name: &str) -> Result<Option<Role>, Fault> {
@@ -166,11 +161,6 @@ fn check(role: &Role) -> Result<(), Fault> {
     if role.token_type == "batch" && role.renewable {
         return Err(Fault::invalid(
             "'token_type' cannot be 'batch' when role is set to generate renewable tokens",
-        ));
-    }
-    if !role.path_suffix.is_empty() && !SUFFIX.is_match(&role.path_suffix) {
-        return Err(Fault::invalid(
-            "given role path suffix contains invalid characters; must match \\w[\\w-.]+\\w",
         ));
     }
     Ok(())
