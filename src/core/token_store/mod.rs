@@ -153,16 +153,23 @@ impl TokenStore {
         Ok(tx.keys(ACCESSORS, usize::MAX)?.len())
     }
 
-    /// All accessors after the `after`-th record, at most `limit`.
+    /// The accessors of all live tokens, at most `limit`: one that has ended waits to be revoked and opens nothing.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn accessors(&self, tx: &mut Transaction, limit: usize) -> Result<Vec<String>, StoreError> {
-        let mut view = tx.view(ACCESSORS);
-        let ids = view.list("", "", limit)?;
+    pub fn accessors(
+        &self,
+        tx: &mut Transaction,
+        limit: usize,
+        now: OffsetDateTime,
+    ) -> Result<Vec<String>, StoreError> {
+        let ids = tx.view(ACCESSORS).list("", "", limit)?;
         let mut accessors = Vec::with_capacity(ids.len());
         for id in ids {
-            accessors.extend(view.get_record::<AccessorRecord>(&id)?.map(|record| record.accessor));
+            let Some(record) = tx.view(ACCESSORS).get_record::<AccessorRecord>(&id)? else { continue };
+            if self.entry(tx, &record.key)?.is_some_and(|entry| entry.is_live(now)) {
+                accessors.push(record.accessor);
+            }
         }
         accessors.sort_unstable();
         Ok(accessors)

@@ -50,7 +50,8 @@ impl TokenBackend {
     }
 
     pub(super) fn list_accessors(&self, call: &mut Call<'_>) -> Answer {
-        Ok(Response::keys(self.tokens.accessors(whole(call)?, MAX_LISTED)?))
+        let now = call.now;
+        Ok(Response::keys(self.tokens.accessors(whole(call)?, MAX_LISTED, now)?))
     }
 }
 
