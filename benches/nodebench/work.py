@@ -28,7 +28,7 @@ WORK = (
     Work("kv v2 read", "/v1/kv2/data/read", 8),
     Work("transit encrypt", "/v1/transit/encrypt/key", 8, POST.format(body='{"plaintext":"aGVsbG8gd29ybGQ="}')),
     Work("token lookup-self", "/v1/auth/token/lookup-self", 8),
-    Work("kv v1 write, durable", "/v1/kv1/write", 20, WRITES.format(body='{"value":"%s"}' % VALUE)),
+    Work("kv v1 durable write", "/v1/kv1/write", 20, WRITES.format(body='{"value":"%s"}' % VALUE)),
 )
 
 
