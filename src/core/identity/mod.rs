@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Every question of a login or a request is a handful of single gets, whatever the number of entities. The index records
-//! are a pure function of the record they point to ([`Entity::index`], [`Group::index`]), so a change writes exactly their
+//! are a pure function of the record they point to (`Entity::index`, `Group::index`), so a change writes exactly their
 //! difference, in its own transaction. Membership is links and not a list in the group: members join and leave without
 //! meeting each other.
 //!
