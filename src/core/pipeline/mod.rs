@@ -199,7 +199,10 @@ impl Core {
             Some(entry) => Ok(Some(Arc::clone(entry))),
             None => self.token(&mut tx, incoming, trail.now),
         };
-        if settled.spent.is_none() && matches!(&token, Ok(Some(entry)) if entry.num_uses > 0) {
+        // An open endpoint needs no token and takes no use of one: a wrapping token may be looked at before it is used.
+        let uses_token = target.as_ref().is_none_or(|target| target.access != Access::Open);
+        let is_limited = matches!(&token, Ok(Some(entry)) if entry.num_uses > 0);
+        if settled.spent.is_none() && uses_token && is_limited {
             settled.spent = self.take_use(incoming, trail.now).await?;
             token = Ok(settled.spent.clone());
             // What was read before the use was taken is old.

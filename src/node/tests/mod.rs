@@ -2,6 +2,7 @@
 
 mod audit;
 mod classify;
+mod wrapping;
 
 use std::sync::Arc;
 
@@ -28,7 +29,11 @@ async fn node(settings: Settings) -> Arc<Node> {
 
 /// Asks it; an empty token is none.
 async fn ask(node: &Arc<Node>, token: &str, operation: Asked, path: &str, data: Value) -> (u16, Value) {
-    let incoming = Incoming {
+    asked(node, incoming(token, operation, path, &data), OffsetDateTime::UNIX_EPOCH).await
+}
+
+fn incoming(token: &str, operation: Asked, path: &str, data: &Value) -> Incoming {
+    Incoming {
         id: "id".into(),
         operation,
         path: path.to_owned(),
@@ -38,7 +43,11 @@ async fn ask(node: &Arc<Node>, token: &str, operation: Asked, path: &str, data: 
         client: Client { address: Some([127, 0, 0, 1].into()), port: 1 },
         wrap: None,
         headers: http::HeaderMap::new(),
-    };
-    let answered = node.core.handle(incoming, OffsetDateTime::UNIX_EPOCH).await;
+    }
+}
+
+/// At a moment. Leases end by the clock of the machine, so what is to outlive its request needs the machine's.
+async fn asked(node: &Arc<Node>, incoming: Incoming, now: OffsetDateTime) -> (u16, Value) {
+    let answered = node.core.handle(incoming, now).await;
     (answered.status, serde_json::from_slice(&answered.body).unwrap_or(Value::Null))
 }
