@@ -190,6 +190,7 @@ impl MountEndpoints {
     }
 
     fn read_tune(&self, call: &mut Call<'_>, table: Table, path: &str) -> Answer {
+        let (table, path) = home(table, path);
         let path = clean_path(path)?;
         let rows = mounts::load(whole(call)?, table)?;
         let missing =
@@ -225,6 +226,7 @@ impl MountEndpoints {
     }
 
     fn tune(&self, call: &mut Call<'_>, table: Table, path: &str) -> Answer {
+        let (table, path) = home(table, path);
         let path = clean_path(path)?;
         let data = call.request.data.clone();
         let mut upgraded = false;
@@ -315,6 +317,14 @@ impl MountEndpoints {
 enum Suffix {
     None,
     Tune,
+}
+
+/// Auth methods may be tuned as `sys/mounts/auth/<path>/tune` too: that is how the command line does it.
+fn home(table: Table, path: &str) -> (Table, &str) {
+    match path.strip_prefix(Table::Auth.prefix()) {
+        Some(path) if table == Table::Secret => (Table::Auth, path),
+        Some(_) | None => (table, path),
+    }
 }
 
 fn split_tune(path: &str) -> (&str, Suffix) {
@@ -572,6 +582,19 @@ impl super::Endpoints for MountEndpoints {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_auth_method_is_tuned_by_either_path() {
+        for (table, path, expected) in [
+            (Table::Secret, "auth/userpass", (Table::Auth, "userpass")),
+            (Table::Auth, "userpass", (Table::Auth, "userpass")),
+            (Table::Auth, "auth/x", (Table::Auth, "auth/x")),
+            (Table::Secret, "kv", (Table::Secret, "kv")),
+            (Table::Secret, "authority", (Table::Secret, "authority")),
+        ] {
+            assert_eq!(home(table, path), expected, "{table:?} {path}");
+        }
+    }
 
     #[test]
     fn new_rows_are_checked() {
