@@ -13,6 +13,7 @@ use crate::api::operation::Operation;
 use crate::logical::Client;
 
 /// See the module.
+#[derive(Clone)]
 pub struct Incoming {
     /// UUID, made at the door.
     pub id: Arc<str>,

@@ -177,7 +177,8 @@ impl<'d> Fields<'d> {
             | FieldKind::List
             | FieldKind::KvPairs
             | FieldKind::Time
-            | FieldKind::Any => Ok(()),
+            | FieldKind::Any
+            | FieldKind::Rest => Ok(()),
         })
     }
 

@@ -36,10 +36,11 @@ fn endpoint_text(path: &str, endpoint: &Endpoint) -> String {
         endpoint.pattern.expression(),
         endpoint.summary
     );
-    if !endpoint.fields.is_empty() {
+    let fields = || endpoint.fields.iter().filter(|field| field.kind != FieldKind::Rest);
+    if fields().next().is_some() {
         text.push_str("## PARAMETERS\n\n");
     }
-    for field in endpoint.fields {
+    for field in fields() {
         let kind = kind_name(field.kind);
         let (name, description) = (field.name, field.description);
         write!(text, "    {name} ({kind})\n\n        {description}\n\n")
@@ -75,7 +76,7 @@ fn kind_name(kind: FieldKind) -> &'static str {
         FieldKind::KvPairs => "keypair",
         FieldKind::Time => "time",
         FieldKind::Float => "float",
-        FieldKind::Any => "any",
+        FieldKind::Any | FieldKind::Rest => "any",
     }
 }
 

@@ -115,7 +115,7 @@ impl Document {
         let properties: Map<String, Value> = endpoint
             .fields
             .iter()
-            .filter(|field| !is_captured(template, field.name))
+            .filter(|field| !is_captured(template, field.name) && field.kind != FieldKind::Rest)
             .map(|field| (field.name.to_owned(), schema(field)))
             .collect();
         if !properties.is_empty() {
@@ -230,7 +230,7 @@ fn schema(field: &Field) -> Value {
         FieldKind::KvPairs => ("object", "kvpairs"),
         FieldKind::Time => ("string", "date-time"),
         FieldKind::Float => ("number", "float"),
-        FieldKind::Any => ("object", ""),
+        FieldKind::Any | FieldKind::Rest => ("object", ""),
     };
     let mut schema = object(json!({ "type": kind, "description": field.description }));
     if !format.is_empty() {

@@ -60,6 +60,8 @@ pub enum FieldKind {
     Time,
     Float,
     Any,
+    /// Not one parameter but all of names that no other field has.
+    Rest,
 }
 
 /// A parameter of a route, for unknown-parameter warnings, coercion, help and OpenAPI.
@@ -88,7 +90,7 @@ pub struct Route<B: 'static> {
     pub methods: &'static [Method<B>],
     /// Decides between create and update; `None`: a write is an update.
     pub exists: Option<Exists<B>>,
-    /// Empty: parameters are free (kv v1), nothing is warned of.
+    /// Others are warned of, unless one of these is a [`FieldKind::Rest`].
     pub fields: &'static [Field],
     /// One sentence, for help and OpenAPI.
     pub summary: &'static str,

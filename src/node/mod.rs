@@ -155,6 +155,7 @@ impl Node {
         let authority = Arc::new(authority);
         let mut topics = topics(&mounts, &tokens, &policies, &authority);
         topics.extend(administration.topics(&mounts, &tokens, settings.audit_rules));
+        let api_addr = settings.addresses.api.clone();
         topics.extend(seal_topics(&barrier, &ceremonies, &tokens, settings.addresses));
         topics.extend(settings.raft.as_ref().map(raft_topic));
         let (meters, in_flight) = (Arc::<Meters>::default(), Arc::<InFlight>::default());
@@ -215,6 +216,7 @@ impl Node {
             audit: Arc::clone(&administration.audit),
             meters,
             in_flight,
+            api_addr,
         });
         let node = Arc::new(Self {
             core,

@@ -23,6 +23,7 @@ pub struct WrappingEndpoints {
 
 const WRITE: &[Operation] = &[Operation::Create, Operation::Update];
 const READ_OR_WRITE: &[Operation] = &[Operation::Read, Operation::Create, Operation::Update];
+const ANYTHING: &[Field] = &[Field { name: "", kind: FieldKind::Rest, description: "What is to be wrapped" }];
 const TOKEN: &[Field] =
     &[Field { name: "token", kind: FieldKind::String, description: "The wrapping token" }];
 
@@ -39,10 +40,9 @@ macro_rules! route {
     };
 }
 
-/// The wrapping token may be the caller's own or come in the body without any other; so these are open, and say
-/// themselves whom they believe.
+/// The wrapping token may be the caller's own, or come in the body beside that of a caller who may ask.
 const ROUTES: &[Route<WrappingEndpoints>] = &[
-    route!("wrapping/wrap", Token, WRITE, Write, &[], WrappingEndpoints::wrap, "Wrap the given data."),
+    route!("wrapping/wrap", Token, WRITE, Write, ANYTHING, WrappingEndpoints::wrap, "Wrap the given data."),
     route!(
         "wrapping/lookup",
         Open,
@@ -52,8 +52,16 @@ const ROUTES: &[Route<WrappingEndpoints>] = &[
         WrappingEndpoints::lookup,
         "Look at a wrapping token."
     ),
-    route!("wrapping/unwrap", Open, WRITE, Write, TOKEN, WrappingEndpoints::unwrap, "Open a wrapped answer."),
-    route!("wrapping/rewrap", Open, WRITE, Write, TOKEN, WrappingEndpoints::rewrap, "Wrap an answer anew."),
+    route!(
+        "wrapping/unwrap",
+        Token,
+        WRITE,
+        Write,
+        TOKEN,
+        WrappingEndpoints::unwrap,
+        "Open a wrapped answer."
+    ),
+    route!("wrapping/rewrap", Token, WRITE, Write, TOKEN, WrappingEndpoints::rewrap, "Wrap an answer anew."),
 ];
 
 // === impl WrappingEndpoints ===
@@ -86,16 +94,16 @@ impl WrappingEndpoints {
     fn unwrap(&self, call: &mut Call<'_>) -> Answer {
         let entry = self.wrapping_token(call)?;
         let now = call.now;
-        let envelope = wrapping::unwrap(whole(call)?, &self.tokens, entry.as_ref(), now)?;
-        let body = Bytes::copy_from_slice(envelope.as_bytes());
-        let raw = Raw { status: 200, content_type: "application/json", body };
+        let opened = wrapping::unwrap(whole(call)?, &self.tokens, entry.as_ref(), now)?;
+        let body = Bytes::copy_from_slice(opened.envelope.as_bytes());
+        let raw = Raw { status: opened.status, content_type: "application/json", body };
         Ok(Response { body: Body::Raw(raw), ..Response::default() })
     }
 
     fn rewrap(&self, call: &mut Call<'_>) -> Answer {
         let entry = self.wrapping_token(call)?;
-        let now = call.now;
-        let info = wrapping::rewrap(whole(call)?, &self.tokens, entry.as_ref(), now)?;
+        let (now, ttl) = (call.now, call.request.wrap_ttl.map(|ttl| ttl.as_secs()));
+        let info = wrapping::rewrap(whole(call)?, &self.tokens, entry.as_ref(), ttl, now)?;
         Ok(Response { wrapped: Some(Box::new(info)), ..Response::default() })
     }
 

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use time::OffsetDateTime;
+use zeroize::Zeroizing;
 
 use super::target::Target;
 use super::{Core, Turn};
 use crate::barrier::Transaction;
+use crate::core::answer;
 use crate::core::identity::AliasMount;
 use crate::core::incoming::Wrap;
 use crate::core::policy::Subject;
@@ -30,10 +32,15 @@ impl Core {
         if let (Some(lease), Some(token)) = (response.lease.take(), turn.token) {
             register(tx, turn, target, &lease, token, &mut response)?;
         }
-        match turn.incoming.wrap {
-            Some(wrap) if response.has_content() => self.wrap(tx, turn, wrap, &response),
-            _ => Ok(response),
+        let Some(wrap) = turn.incoming.wrap else { return Ok(response) };
+        if let Some(answer) = to_wrap(turn, &response)? {
+            let wrapped = wrapping::wrap(tx, &self.tokens, answer.beside(turn, wrap), turn.now)?;
+            response = Response { wrapped: Some(Box::new(wrapped)), ..Response::empty() };
         }
+        if let (true, Some(info)) = (wrap.jwt, &mut response.wrapped) {
+            info.token = wrapping::jwt::sign(tx, info, &self.api_addr, turn.now.unix_timestamp())?;
+        }
+        Ok(response)
     }
 
     /// Who logs in; `None` where the method does not say.
@@ -67,26 +74,44 @@ impl Core {
         response.granted = Some(Box::new(made.granted));
         Ok(())
     }
+}
 
-    fn wrap(
-        &self,
-        tx: &mut Transaction,
-        turn: Turn<'_>,
-        wrap: Wrap,
-        response: &Response,
-    ) -> Result<Response, Fault> {
-        let envelope = envelope::write(&turn.incoming.id, response)
-            .map_err(|_| Fault::Internal("the answer to wrap is not JSON".to_owned()))?;
-        let accessor = accessor_of(response);
-        let to_wrap = wrapping::ToWrap {
-            envelope: &envelope,
+/// An answer as it is kept behind a wrapping token.
+struct Kept {
+    envelope: Zeroizing<Vec<u8>>,
+    status: u16,
+    accessor: String,
+}
+
+impl Kept {
+    fn beside<'k>(&'k self, turn: Turn<'k>, wrap: Wrap) -> wrapping::ToWrap<'k> {
+        wrapping::ToWrap {
+            envelope: &self.envelope,
+            status: self.status,
             ttl_secs: wrap.ttl.as_secs(),
             request_path: &turn.incoming.path,
-            wrapped_accessor: &accessor,
-        };
-        let wrapped = wrapping::wrap(tx, &self.tokens, to_wrap, turn.now)?;
-        Ok(Response { wrapped: Some(Box::new(wrapped)), ..Response::empty() })
+            wrapped_accessor: &self.accessor,
+        }
     }
+}
+
+/// What there is to wrap: an answer that says something, or one that was itself opened. Metrics and snapshots are not.
+fn to_wrap(turn: Turn<'_>, response: &Response) -> Result<Option<Kept>, Fault> {
+    if let Body::Raw(raw) = &response.body {
+        let is_json = raw.content_type == answer::JSON && !raw.body.is_empty();
+        let envelope = || Zeroizing::new(raw.body.to_vec());
+        return Ok(is_json.then(|| Kept {
+            envelope: envelope(),
+            status: raw.status,
+            accessor: String::new(),
+        }));
+    }
+    if !response.has_content() {
+        return Ok(None);
+    }
+    let envelope = envelope::write(&turn.incoming.id, response)
+        .map_err(|_| Fault::Internal("the answer to wrap is not JSON".to_owned()))?;
+    Ok(Some(Kept { envelope, status: response.status.unwrap_or(200), accessor: accessor_of(response) }))
 }
 
 /// What the wrapped answer can be undone by: the accessor of a token, or that of a secret id.

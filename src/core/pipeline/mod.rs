@@ -11,6 +11,7 @@
 
 mod complete;
 mod gate;
+mod opening;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -104,6 +105,8 @@ pub struct Core {
     pub audit: Arc<Broker>,
     pub meters: Arc<Meters>,
     pub in_flight: Arc<InFlight>,
+    /// Where clients reach this node: signed wrapping tokens say where to open them.
+    pub api_addr: String,
 }
 
 /// One run of a request: what its steps read.
@@ -167,6 +170,10 @@ impl Core {
 
     async fn run_until_done(self: &Arc<Self>, incoming: &Arc<Incoming>, trail: &mut Trail) -> Answered {
         let mut settled = Settled::default();
+        let incoming = &match self.about_a_wrapping_token(incoming, trail.now) {
+            Ok(incoming) => incoming,
+            Err(fault) => return refused(trail, fault),
+        };
         for _ in 0..MAX_RUNS {
             match self.run(incoming, &mut settled, trail).await {
                 Ok(Some(answered)) => return answered,
@@ -310,11 +317,15 @@ impl Core {
         }
         trail.routed();
         let guess = self.guess(tx, turn, target, &admitted.request)?;
-        let outcome = target.answer(tx, &admitted.request, turn.now);
+        let outcome = match opening::kept_answer(tx, turn, trail.operation)? {
+            Some(kept) => Ok(kept),
+            None => target.answer(tx, &admitted.request, turn.now),
+        };
         if let Some(guess) = &guess {
             self.guessed(guess, &outcome, turn.now);
         }
-        let mut response = outcome.map_err(|fault| if open { plainly(fault) } else { fault })?;
+        let mut response = opening::wrappable(outcome, turn.incoming)
+            .map_err(|fault| if open { plainly(fault) } else { fault })?;
         if let Some(filter) = &admitted.key_filter {
             filter.apply(&turn.incoming.path, &mut response.body, |path| self.needs_sudo(path))?;
         }
@@ -416,6 +427,12 @@ fn told(trail: &Trail, outcome: &Result<Response, Fault>) -> Answered {
 
 fn failed(trail: &Trail, fault: Fault) -> Answered {
     told(trail, &Err(fault))
+}
+
+/// Before anything of the request was looked at.
+fn refused(trail: &mut Trail, fault: Fault) -> Answered {
+    let fault = trail.request(Some(&fault)).err().unwrap_or(fault);
+    failed(trail, fault)
 }
 
 fn commit_fault(error: &CommitError) -> Fault {

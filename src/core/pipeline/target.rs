@@ -10,7 +10,8 @@ use crate::core::incoming::Incoming;
 use crate::core::router::{Mounted, Router};
 use crate::core::token_store::TokenEntry;
 use crate::logical::{
-    Access, Call, Caller, Captures, Cost, Effect, Endpoint, Fault, Operation, Request, Response, help,
+    Access, Call, Caller, Captures, Cost, Effect, Endpoint, Fault, FieldKind, Operation, Request, Response,
+    help,
 };
 
 /// See the module.
@@ -187,10 +188,8 @@ pub(super) fn writes_a_folder(incoming: &Incoming) -> bool {
 
 /// Parameters nobody reads, in the server's words.
 fn unrecognized(endpoint: &Endpoint, request: &Request) -> Option<String> {
-    if endpoint.fields.is_empty() {
-        return None;
-    }
-    let known = |name: &str| endpoint.fields.iter().any(|field| field.name == name);
+    let known =
+        |name: &str| endpoint.fields.iter().any(|field| field.name == name || field.kind == FieldKind::Rest);
     let ignored: Vec<&str> = request.data.keys().map(String::as_str).filter(|name| !known(name)).collect();
     (!ignored.is_empty())
         .then(|| format!("Endpoint ignored these unrecognized parameters: [{}]", ignored.join(" ")))

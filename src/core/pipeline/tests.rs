@@ -78,6 +78,7 @@ async fn core() -> Arc<Core> {
         audit,
         meters: Arc::default(),
         in_flight: Arc::default(),
+        api_addr: String::new(),
     })
 }
 

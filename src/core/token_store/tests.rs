@@ -231,6 +231,7 @@ fn logins_follow_their_mount_and_renew_within_it() {
 fn a_wrapped_answer_opens_once() {
     let mut world = World::new();
     let answer = ToWrap {
+        status: 200,
         envelope: b"{\"data\":1}\n",
         ttl_secs: 60,
         request_path: "sys/wrapping/wrap",
@@ -239,11 +240,11 @@ fn a_wrapped_answer_opens_once() {
     let info = world.run(|tokens, tx| wrapping::wrap(tx, tokens, answer, NOW)).unwrap();
     let entry = world.run(|tokens, tx| tokens.lookup(tx, &info.token, NOW)).unwrap().unwrap();
     assert_eq!(world.run(|_, tx| wrapping::lookup(tx, Some(&entry))).unwrap().creation_ttl, 60);
-    let again = world.run(|tokens, tx| wrapping::rewrap(tx, tokens, Some(&entry), NOW)).unwrap();
+    let again = world.run(|tokens, tx| wrapping::rewrap(tx, tokens, Some(&entry), None, NOW)).unwrap();
     assert!(world.run(|tokens, tx| wrapping::unwrap(tx, tokens, Some(&entry), NOW)).is_err());
     let entry = world.run(|tokens, tx| tokens.lookup(tx, &again.token, NOW)).unwrap().unwrap();
     let opened = world.run(|tokens, tx| wrapping::unwrap(tx, tokens, Some(&entry), NOW)).unwrap();
-    assert_eq!(opened.as_str(), "{\"data\":1}");
+    assert_eq!(opened.envelope.as_str(), "{\"data\":1}");
     assert_eq!(world.left(), Vec::<&String>::new());
 }
 

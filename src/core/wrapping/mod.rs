@@ -1,5 +1,7 @@
 //! Response wrapping: an answer kept behind a token that opens it once.
 
+pub mod jwt;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -30,6 +32,14 @@ struct Record {
     creation_time: i64,
     #[zeroize(skip)]
     ttl_secs: u64,
+    /// What the answer had; it has it again when it is opened.
+    #[zeroize(skip)]
+    #[serde(default = "ok")]
+    status: u16,
+}
+
+fn ok() -> u16 {
+    200
 }
 
 /// What may be known of a wrapped answer without opening it.
@@ -45,10 +55,17 @@ pub struct Wrapped {
 pub struct ToWrap<'a> {
     /// The whole JSON answer.
     pub envelope: &'a [u8],
+    pub status: u16,
     pub ttl_secs: u64,
     pub request_path: &'a str,
     /// Accessor of the token in the answer, if there is one.
     pub wrapped_accessor: &'a str,
+}
+
+/// An answer that was wrapped.
+pub struct Opened {
+    pub envelope: Zeroizing<String>,
+    pub status: u16,
 }
 
 /// Where the answer behind the token `key` is stored: revoking the token deletes it.
@@ -74,6 +91,7 @@ pub fn wrap(
         creation_path: answer.request_path.to_owned(),
         creation_time: super::token_store::nanos(now),
         ttl_secs: answer.ttl_secs,
+        status: answer.status,
     };
     tx.view(RECORDS).put_record(&made.key, &record)?;
     Ok(WrapInfo {
@@ -112,6 +130,14 @@ pub fn lookup(tx: &mut Transaction, entry: Option<&TokenEntry>) -> Result<Wrappe
     })
 }
 
+/// The answer behind a wrapping token, for one who reads it with the token's only use.
+///
+/// # Errors
+/// Not a wrapping token, or used.
+pub fn peek(tx: &mut Transaction, entry: &TokenEntry) -> Result<Zeroizing<String>, Fault> {
+    Ok(Zeroizing::new(std::mem::take(&mut record(tx, Some(entry))?.envelope)))
+}
+
 /// The answer behind a wrapping token, which is then gone.
 ///
 /// # Errors
@@ -121,15 +147,15 @@ pub fn unwrap(
     store: &TokenStore,
     entry: Option<&TokenEntry>,
     now: OffsetDateTime,
-) -> Result<Zeroizing<String>, Fault> {
+) -> Result<Opened, Fault> {
     let mut record = record(tx, entry)?;
     if let Some(entry) = entry {
         store.revoke_tree(tx, &entry.key, now)?;
     }
-    Ok(Zeroizing::new(std::mem::take(&mut record.envelope)))
+    Ok(Opened { envelope: Zeroizing::new(std::mem::take(&mut record.envelope)), status: record.status })
 }
 
-/// The same answer behind a new token, with the same ttl and path; the old one is gone.
+/// The same answer behind a new token, with the same path and, unless another is asked for, ttl; the old one is gone.
 ///
 /// # Errors
 /// Not a wrapping token, or used.
@@ -137,13 +163,15 @@ pub fn rewrap(
     tx: &mut Transaction,
     store: &TokenStore,
     entry: Option<&TokenEntry>,
+    ttl_secs: Option<u64>,
     now: OffsetDateTime,
 ) -> Result<WrapInfo, Fault> {
     let kept = lookup(tx, entry)?;
-    let envelope = unwrap(tx, store, entry, now)?;
+    let opened = unwrap(tx, store, entry, now)?;
     let answer = ToWrap {
-        envelope: envelope.as_bytes(),
-        ttl_secs: kept.creation_ttl,
+        envelope: opened.envelope.as_bytes(),
+        status: opened.status,
+        ttl_secs: ttl_secs.unwrap_or(kept.creation_ttl),
         request_path: &kept.creation_path,
         wrapped_accessor: "",
     };
@@ -161,6 +189,12 @@ fn record(tx: &mut Transaction, entry: Option<&TokenEntry>) -> Result<Record, Fa
 #[must_use]
 pub fn is_wrapping(entry: &TokenEntry) -> bool {
     entry.policies.iter().any(|policy| policy == POLICY)
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Opened({}, {} bytes)", self.status, self.envelope.len())
+    }
 }
 
 impl std::fmt::Debug for ToWrap<'_> {
