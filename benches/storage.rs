@@ -106,7 +106,7 @@ async fn write_until(store: &dyn Storage, writer: usize, until: Instant) -> Vec<
         }
         n += 1;
         let key = format!("logical/4b1a6b1c/{writer:04}/{:05}", n % 10_000);
-        let changes = Changes { expect: Vec::new(), writes: vec![put(key, VALUE_BYTES)] };
+        let changes = Changes { seen: None, expect: Vec::new(), writes: vec![put(key, VALUE_BYTES)] };
         store.commit(changes).await.unwrap();
         took.push(started.elapsed());
     }
@@ -151,7 +151,7 @@ fn fill(store: &dyn Storage, entries: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let commits = (0..entries).step_by(500).map(|from| {
         let writes = (from..entries.min(from + 500)).map(|n| put(key(n), 200)).collect();
-        Changes { expect: Vec::new(), writes }
+        Changes { seen: None, expect: Vec::new(), writes }
     });
     for changes in commits {
         runtime.block_on(store.commit(changes)).unwrap();
@@ -189,7 +189,7 @@ fn write_meanwhile(
         let writer = async |writer: usize| {
             while !stop.load(Ordering::Relaxed) {
                 let writes = vec![put(format!("other/{writer}"), 200)];
-                store.commit(Changes { expect: Vec::new(), writes }).await.unwrap();
+                store.commit(Changes { seen: None, expect: Vec::new(), writes }).await.unwrap();
                 written.fetch_add(1, Ordering::Relaxed);
             }
         };
@@ -231,7 +231,7 @@ fn full(directory: &Path) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let commit = |n: usize| {
         let writes = vec![put(format!("full/{n:06}"), 64 * 1024)];
-        runtime.block_on(store.commit(Changes { expect: Vec::new(), writes }))
+        runtime.block_on(store.commit(Changes { seen: None, expect: Vec::new(), writes }))
     };
     let written = (0..).find(|n| commit(*n).is_err()).unwrap();
     println!("refused after {written} writes of 64 KiB: {}", commit(written).unwrap_err());

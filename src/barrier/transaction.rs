@@ -290,6 +290,7 @@ impl Transaction {
         if self.writes.is_empty() {
             return None;
         }
+        let seen = Some(self.index());
         let expect = self.reads.into_iter().map(|(key, version)| Expectation { key, version }).collect();
         let meters = self.meters.as_deref();
         let seal = |(key, value): (String, Pending)| match value {
@@ -306,7 +307,7 @@ impl Transaction {
                 Write::Delete { key }
             }
         };
-        Some(Changes { expect, writes: self.writes.into_iter().map(seal).collect() })
+        Some(Changes { seen, expect, writes: self.writes.into_iter().map(seal).collect() })
     }
 }
 

@@ -1,28 +1,24 @@
-//! The way back to whoever proposed a command, and the room the command takes meanwhile.
+//! The way back from the consensus library to whoever proposed something.
 
 use openraft::OptionalSend;
 use openraft::raft::responder::Responder;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::types::Types;
 
-/// Told once; the room is given back then, even if nobody listens any more.
-pub(super) struct Answer<T> {
-    told: oneshot::Sender<T>,
-    _room: Option<OwnedSemaphorePermit>,
-}
+/// Told once, or dropped where nothing is known of the outcome.
+pub(super) struct Answer<T>(Box<dyn FnOnce(T) + Send>);
 
 // === impl Answer ===
 
 impl<T> Answer<T> {
-    pub(super) fn new(room: Option<OwnedSemaphorePermit>) -> (Self, oneshot::Receiver<T>) {
-        let (told, outcome) = oneshot::channel();
-        (Self { told, _room: room }, outcome)
+    /// `tell` is called from whichever thread knows: it must not block.
+    pub(super) fn new(tell: impl FnOnce(T) + Send + 'static) -> Self {
+        Self(Box::new(tell))
     }
 }
 
 impl<T: OptionalSend + 'static> Responder<Types, T> for Answer<T> {
     fn on_complete(self, result: T) {
-        drop(self.told.send(result));
+        (self.0)(result);
     }
 }

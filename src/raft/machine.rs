@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
@@ -15,9 +16,9 @@ use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use tokio::sync::oneshot;
 
 use super::record::{Mark, Origin};
-use super::types::{LogId, Membership, SnapshotMeta, StoredMembership, Types, Verdict};
+use super::types::{LogId, Membership, SnapshotMeta, StoredMembership, Types, Verdict, Verdicts};
 
-/// Commands of one step.
+/// Commands after which a step takes no further entry.
 const STEP: usize = 512;
 /// Bytes of commands after which a step takes no more.
 const STEP_BYTES: usize = 16 * 1024 * 1024;
@@ -60,7 +61,7 @@ pub trait Machine: Send + fmt::Debug + 'static {
 /// Some commands in the order of the log.
 #[derive(Debug)]
 pub struct Step<'a> {
-    /// Each with its index.
+    /// Each with its index: those that were agreed on at once have the same.
     pub commands: &'a [(u64, Bytes)],
     /// The index after this step: at least that of the last command.
     pub index: u64,
@@ -100,8 +101,8 @@ enum Work {
 struct Batch {
     commands: Vec<(u64, Bytes)>,
     bytes: usize,
-    /// Whoever waits for the command at this place, or for an entry that is no command.
-    waiters: Vec<(Option<usize>, ApplyResponder<Types>)>,
+    /// Whoever waits for the commands at these places.
+    waiters: Vec<(Range<usize>, ApplyResponder<Types>)>,
     mark: Mark,
 }
 
@@ -157,9 +158,8 @@ impl Worker {
         let verdicts = self.machine.apply(&step)?;
         self.volatile = if durable { 0 } else { self.volatile + batch.bytes };
         self.mark = batch.mark;
-        for (place, waiter) in batch.waiters {
-            let verdict = place.and_then(|place| verdicts.get(place).copied());
-            waiter.send(verdict.unwrap_or(Verdict::Accepted));
+        for (places, waiter) in batch.waiters {
+            waiter.send(Verdicts(verdicts.get(places).unwrap_or_default().to_vec()));
         }
         Ok(())
     }
@@ -228,22 +228,17 @@ impl Batch {
 
     fn push(&mut self, (entry, waiter): EntryResponder<Types>) {
         let id = entry.log_id;
-        let place = match entry.payload {
-            EntryPayload::Blank => None,
-            EntryPayload::Normal(command) => Some(self.command(id, command.0)),
-            EntryPayload::Membership(membership) => {
-                self.membership(id, membership);
-                None
+        let first = self.commands.len();
+        match entry.payload {
+            EntryPayload::Blank => {}
+            EntryPayload::Normal(commands) => {
+                self.bytes += commands.0.iter().map(Bytes::len).sum::<usize>();
+                self.commands.extend(commands.0.into_iter().map(|command| (id.index, command)));
             }
-        };
+            EntryPayload::Membership(membership) => self.membership(id, membership),
+        }
         self.mark.last = Some(id);
-        self.waiters.extend(waiter.map(|waiter| (place, waiter)));
-    }
-
-    fn command(&mut self, id: LogId, command: Bytes) -> usize {
-        self.bytes += command.len();
-        self.commands.push((id.index, command));
-        self.commands.len() - 1
+        self.waiters.extend(waiter.map(|waiter| (first..self.commands.len(), waiter)));
     }
 
     fn membership(&mut self, id: LogId, membership: Membership) {

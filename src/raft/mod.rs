@@ -5,6 +5,7 @@
 
 mod answer;
 pub mod archive;
+mod group;
 mod log;
 mod machine;
 mod network;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   callers ──propose──> raft thread ──append──> log (its own thread: write, fsync) ──flushed──> raft thread
-//!      ^                                                                                            │ committed
+//!      ^                  (in groups)                                                               │ committed
 //!      └───────── verdict ───────── apply thread (machine: step, visible, observers) <──────────────┘
 //! ```
 //!
@@ -17,17 +17,16 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use openraft::async_runtime::watch::WatchReceiver;
-use openraft::errors::ClientWriteError;
 use openraft::{Config, LogIdOptionExt, Raft, SnapshotPolicy};
 use thiserror::Error;
-use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
-use super::answer::Answer;
+use super::group::{self, Proposer, Waiting};
 use super::log::{LogFigures, LogStore};
 use super::machine::{self, Applier, Machine};
 use super::network::Alone;
 use super::record::{Mark, Origin};
-use super::types::{Command, NodeId, Peer, Types, Verdict};
+use super::types::{NodeId, Peer, Types, Verdict};
 
 /// The log below the path of a node.
 const LOG_DIRECTORY: &str = "raft";
@@ -79,6 +78,7 @@ pub enum ProposeError {
 /// A command is in the log for good and this node has applied it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Proposed {
+    /// Shared by commands that were agreed on at once.
     pub index: u64,
     pub verdict: Verdict,
 }
@@ -112,6 +112,7 @@ pub struct Member {
 pub struct Node {
     raft: Raft<Types, Applier>,
     log: LogStore,
+    queue: mpsc::UnboundedSender<Waiting>,
     in_flight: Arc<Semaphore>,
     stop: Option<oneshot::Sender<()>>,
     threads: Vec<JoinHandle<()>>,
@@ -135,11 +136,14 @@ pub fn start(options: Options, machine: Box<dyn Machine>) -> Result<Node, StartE
 
     let (stop, stopped) = oneshot::channel();
     let (started, outcome) = std::sync::mpsc::channel();
+    // Bounded by `in_flight`.
+    let (queue, queued) = mpsc::unbounded_channel();
     let (member, path) = (log.clone(), options.path.clone());
     let live = async move {
         match begin(options, member.clone(), applier).await {
             Ok(raft) => {
                 drop(started.send(Ok(raft.clone())));
+                tokio::spawn(group::run(raft.clone(), queued));
                 keep(&raft, member, &grown, stopped).await;
             }
             Err(error) => drop(started.send(Err(error))),
@@ -152,7 +156,7 @@ pub fn start(options: Options, machine: Box<dyn Machine>) -> Result<Node, StartE
     match outcome.recv() {
         Ok(Ok(raft)) => {
             let in_flight = Arc::new(Semaphore::new(IN_FLIGHT_BYTES));
-            Ok(Node { raft, log, in_flight, stop: Some(stop), threads })
+            Ok(Node { raft, log, queue, in_flight, stop: Some(stop), threads })
         }
         Ok(Err(error)) => Err(given_up(threads, StartError::Io { path, error })),
         Err(_) => Err(given_up(threads, StartError::Io { path, error: io::Error::other("it has stopped") })),
@@ -299,19 +303,10 @@ impl Node {
         let bytes = command.len().clamp(LEAST_BYTES, IN_FLIGHT_BYTES);
         let weight = u32::try_from(bytes).expect("no more than what is in flight");
         let room = Arc::clone(&self.in_flight).acquire_many_owned(weight).await.map_err(|_| stopped())?;
-        let (answer, outcome) = Answer::new(Some(room));
-        self.raft.client_write_ff(Command(command), Some(answer)).await.map_err(|_| stopped())?;
-        match outcome.await.map_err(|_| ProposeError::Unknown)? {
-            Ok(done) => Ok(Proposed { index: done.log_id.index, verdict: done.data }),
-            Err(ClientWriteError::ForwardToLeader(to)) => {
-                Err(ProposeError::NotLeader { leader: to.leader_id })
-            }
-            Err(
-                ClientWriteError::LogEntryDiscarded(_)
-                | ClientWriteError::ChangeMembershipError(_)
-                | ClientWriteError::PreconditionFailed(_),
-            ) => Err(ProposeError::Unknown),
-        }
+        let (told, outcome) = oneshot::channel();
+        let proposer = Proposer { told, room };
+        self.queue.send(Waiting { command, proposer }).map_err(|_| stopped())?;
+        outcome.await.map_err(|_| ProposeError::Unknown)?
     }
 
     #[must_use]

@@ -141,6 +141,23 @@ fn a_lone_voter_agrees_with_itself() {
     assert_eq!(status.stopped, None);
 }
 
+/// What comes at once shares entries, and each is told of its own.
+#[test]
+fn those_who_come_together_are_told_apart() {
+    const PROPOSERS: usize = 200;
+    let scratch = tempfile::tempdir().unwrap();
+    let node = Stage::default().start(scratch.path()).unwrap();
+    let before = node.log_figures().syncs;
+    let command = |n: usize| Bytes::from_static(if n.is_multiple_of(3) { b"no" } else { b"yes" });
+    let all = futures_util::future::join_all((0..PROPOSERS).map(|n| node.propose(command(n))));
+    let outcomes = runtime().block_on(all);
+    for (n, outcome) in outcomes.iter().enumerate() {
+        let expected = if n.is_multiple_of(3) { Verdict::Refused } else { Verdict::Accepted };
+        assert_eq!(outcome.as_ref().unwrap().verdict, expected, "{n}");
+    }
+    assert!(node.log_figures().syncs - before < PROPOSERS as u64 / 10, "{:?}", node.log_figures());
+}
+
 /// The machine loses everything since its last checkpoint; the log brings it back before anybody reads.
 #[test]
 fn what_was_acknowledged_is_applied_again() {

@@ -24,9 +24,9 @@ pub struct Peer {
     pub address: String,
 }
 
-/// Opaque bytes to be agreed on.
+/// Opaque bytes to be agreed on at once: they share an entry and its index.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Command(pub(super) Bytes);
+pub(super) struct Commands(pub(super) Vec<Bytes>);
 
 /// What the machine said to a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,10 @@ pub enum Verdict {
     /// A precondition did not hold; nothing was changed. Every node says the same.
     Refused,
 }
+
+/// What the machine said to the commands of an entry, in their order; nothing where the entry has none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Verdicts(pub(super) Vec<Verdict>);
 
 /// The library's parameters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,14 +53,14 @@ pub(super) type StoredMembership = openraft::alias::StoredMembershipOf<Types>;
 pub(super) type SnapshotMeta = openraft::alias::SnapshotMetaOf<Types>;
 
 impl RaftTypeConfig for Types {
-    type D = Command;
-    type R = Verdict;
+    type D = Commands;
+    type R = Verdicts;
     type NodeId = NodeId;
     type Node = Peer;
     type Term = u64;
     type LeaderId = LeaderId;
     type Vote = openraft::Vote<LeaderId>;
-    type Payload = EntryPayload<Command, NodeId, Peer>;
+    type Payload = EntryPayload<Commands, NodeId, Peer>;
     type Entry = openraft::Entry<<LeaderId as openraft::vote::RaftLeaderId>::Committed, Self::Payload>;
     type AsyncRuntime = TokioRuntime;
     type Responder<T>
@@ -124,16 +128,16 @@ impl From<u64> for NodeId {
     }
 }
 
-// === impl Command ===
+// === impl Commands ===
 
 /// Ciphertext, but still nothing to print.
-impl fmt::Debug for Command {
+impl fmt::Debug for Commands {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Command({} bytes)", self.0.len())
+        write!(f, "Commands({}, {} bytes)", self.0.len(), self.0.iter().map(Bytes::len).sum::<usize>())
     }
 }
 
-impl fmt::Display for Command {
+impl fmt::Display for Commands {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)
     }

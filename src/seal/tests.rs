@@ -123,7 +123,7 @@ async fn overwrite(storage: &Arc<dyn Storage>, key: &str, value: Option<&[u8]>) 
         Some(value) => Write::Put { key, value: value.to_vec().into() },
         None => Write::Delete { key },
     };
-    storage.commit(Changes { expect: Vec::new(), writes: vec![write] }).await.unwrap();
+    storage.commit(Changes { seen: None, expect: Vec::new(), writes: vec![write] }).await.unwrap();
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@
 //!                             └──> Conflict: nothing happened
 //! ```
 
+mod command;
 #[cfg(test)]
 mod contract;
 pub mod file;
@@ -34,8 +35,8 @@ pub use table::MAX_TRANSACTION_BYTES;
 /// Longest key. Vault's own backends stop at 32 KiB; a path of the API is far below.
 pub const MAX_KEY_BYTES: usize = 32 * 1024;
 
-/// Position of a committed transaction: rises by at least one with each. An empty store is at 0, or where its group
-/// was founded.
+/// Position of a committed transaction: rises by at least one with each, except that those which became visible at the
+/// same moment may share it. An empty store is at 0, or where its group was founded.
 pub type CommitIndex = u64;
 
 /// A value and the index of the transaction that wrote it.
@@ -92,6 +93,9 @@ pub enum Write {
 /// A transaction: all of it or nothing. A key is written at most once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
+    /// The index of the snapshot they come from: where the store was replaced since, they are a [`CommitError::Conflict`].
+    /// `None`: they come from none.
+    pub seen: Option<CommitIndex>,
     pub expect: Vec<Expectation>,
     pub writes: Vec<Write>,
 }
@@ -154,6 +158,15 @@ pub enum CommitError {
     Unknown,
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+// === impl Changes ===
+
+impl Changes {
+    /// The keys that are written.
+    pub(self) fn keys(&self) -> Vec<String> {
+        self.writes.iter().map(|write| write.key().to_owned()).collect()
+    }
 }
 
 // === impl Write ===

@@ -6,9 +6,13 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Free bytes that stay untouched: a checkpoint of everything that may be in memory fits into it.
 const RESERVE: u64 = 64 * 1024 * 1024;
+
+/// Bytes that writers are let have on what the file system said last: far inside the reserve.
+const LEASE: u64 = 1024 * 1024;
 
 /// Pages a change touches, in relation to its bytes.
 const AMPLIFICATION: u64 = 4;
@@ -18,6 +22,8 @@ const AMPLIFICATION: u64 = 4;
 pub(super) struct Space {
     /// Bytes that are free; `None` where the file system does not say.
     free: Arc<dyn Fn() -> Option<u64> + Send + Sync>,
+    /// What is left of the lease.
+    leased: Arc<AtomicU64>,
 }
 
 // === impl Space ===
@@ -31,12 +37,19 @@ impl Space {
     }
 
     pub(super) fn asking(free: impl Fn() -> Option<u64> + Send + Sync + 'static) -> Self {
-        Self { free: Arc::new(free) }
+        Self { free: Arc::new(free), leased: Arc::default() }
     }
 
-    /// Whether `bytes` more may be written. A file system that does not say is taken to have room.
+    /// Whether `bytes` more may be written. A file system that does not say is taken to have room. It is asked about once
+    /// in a megabyte.
     pub(super) fn has(&self, bytes: usize) -> bool {
-        (self.free)().is_none_or(|free| enough(free, bytes))
+        let take = |left: u64| left.checked_sub(AMPLIFICATION.saturating_mul(bytes as u64));
+        if self.leased.fetch_update(Relaxed, Relaxed, take).is_ok() {
+            return true;
+        }
+        let enough = (self.free)().is_none_or(|free| enough(free, bytes));
+        self.leased.store(if enough { LEASE } else { 0 }, Relaxed);
+        enough
     }
 }
 
@@ -52,7 +65,23 @@ fn enough(free: u64, bytes: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
+
     use super::*;
+
+    #[test]
+    fn the_file_system_is_asked_once_in_a_while() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let space = Space::asking(move || {
+            count.fetch_add(1, Relaxed);
+            Some(RESERVE + 4000)
+        });
+        assert!(space.has(1000) && space.has(1000) && !space.has(LEASE as usize));
+        assert_eq!(asked.load(Relaxed), 2);
+        assert!(space.has(1000), "a refusal takes the lease back");
+        assert_eq!(asked.load(Relaxed), 3);
+    }
 
     #[test]
     fn a_reserve_stays_free() {

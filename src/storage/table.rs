@@ -1,6 +1,6 @@
 //! The ordered table below every store: one redb database, versions beside the values, one published snapshot.
 //!
-//! A batch of transactions becomes one redb transaction. Each is checked against everything before it, those of its own
+//! A batch of commands becomes one redb transaction. Each is checked against everything before it, those of its own
 //! batch included, so a conflict touches nobody else. Who calls, when and how durably is the stores' business.
 
 use std::fmt;
@@ -13,14 +13,18 @@ use redb::{
     TableDefinition,
 };
 
+use super::command::{Command, Install, Piece, Progress, Staged};
 use super::view::{View, split};
 use super::{Changes, CommitError, CommitIndex, MAX_KEY_BYTES, Observer, StorageError, Write};
 
 const ENTRIES: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("entries");
 const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
+/// Pieces of a store that is to take the place of the entries.
+const PIECES: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("pieces");
 const INDEX: &str = "index";
 const FORMAT: &str = "format";
 const MARK: &str = "mark";
+const STAGED: &str = "staged";
 
 /// Layout of the two tables.
 pub(super) const FORMAT_VERSION: u64 = 1;
@@ -31,11 +35,11 @@ pub const MAX_TRANSACTION_BYTES: usize = 8 * 1024 * 1024;
 /// What came of each transaction of a batch: its index, or [`CommitError::Conflict`].
 pub(super) type Outcomes = Vec<Result<CommitIndex, CommitError>>;
 
-/// Transactions that become one durable or volatile step.
+/// Commands that become one durable or volatile step.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Batch<'a> {
     /// Each with the index it has if it happens. They rise.
-    pub(super) transactions: &'a [(CommitIndex, Changes)],
+    pub(super) commands: &'a [(CommitIndex, Command)],
     /// The index of the store afterwards.
     pub(super) index: CommitIndex,
     /// Kept beside the index, for whoever gives the indexes.
@@ -123,12 +127,7 @@ impl Table {
     pub(super) fn apply(&self, batch: &Batch<'_>) -> Result<Outcomes, CommitError> {
         let write = || -> Result<Outcomes, redb::Error> {
             let transaction = begin(&self.database, batch.durability)?;
-            let outcomes = {
-                let mut entries = transaction.open_table(ENTRIES)?;
-                let each = batch.transactions.iter();
-                each.map(|(index, changes)| run(&mut entries, changes, *index))
-                    .collect::<Result<_, Redb>>()?
-            };
+            let outcomes = run(&transaction, batch.commands)?;
             note(&transaction, batch.index, batch.mark)?;
             transaction.commit()?;
             Ok(outcomes)
@@ -161,6 +160,8 @@ impl Table {
     ) -> Result<(), CommitError> {
         let write = || -> Result<(), redb::Error> {
             let transaction = begin(&self.database, Durability::Immediate)?;
+            stage(&transaction, Staged::Unknown)?;
+            transaction.delete_table(PIECES)?;
             transaction.delete_table(ENTRIES)?;
             {
                 let mut table = transaction.open_table(ENTRIES)?;
@@ -188,10 +189,14 @@ impl Table {
         if observers.is_empty() {
             return;
         }
-        for ((_, changes), outcome) in batch.transactions.iter().zip(outcomes) {
+        for ((_, command), outcome) in batch.commands.iter().zip(outcomes) {
             let Ok(index) = outcome else { continue };
-            let keys: Vec<String> = changes.writes.iter().map(|write| write.key().to_owned()).collect();
-            observers.iter().for_each(|observer| observer.changed(*index, Some(&keys)));
+            let keys = match command {
+                Command::Changes(changes) => Some(changes.keys()),
+                Command::Install(_) => None,
+                Command::Piece(_) => continue, // not seen by anybody yet
+            };
+            observers.iter().for_each(|observer| observer.changed(*index, keys.as_deref()));
         }
     }
 }
@@ -202,8 +207,90 @@ impl fmt::Debug for Table {
     }
 }
 
-/// One transaction on top of those before it. What does not hold is found before anything is written.
+/// Each command on top of those before it.
 fn run(
+    transaction: &redb::WriteTransaction,
+    commands: &[(CommitIndex, Command)],
+) -> Result<Outcomes, redb::Error> {
+    let mut outcomes = Vec::with_capacity(commands.len());
+    let ordinary = |command: &Command| matches!(command, Command::Changes(_));
+    for part in commands.chunk_by(|(_, one), (_, next)| ordinary(one) && ordinary(next)) {
+        match part {
+            [(index, Command::Piece(piece))] => outcomes.push(add(transaction, piece, *index)?),
+            [(index, Command::Install(install))] => outcomes.push(put_in_place(transaction, *install, *index)?),
+            changes => {
+                let mut entries = transaction.open_table(ENTRIES)?;
+                for (index, command) in changes {
+                    if let Command::Changes(changes) = command {
+                        outcomes.push(change(&mut entries, changes, *index)?);
+                    }
+                }
+            }
+        }
+    }
+    Ok(outcomes)
+}
+
+/// Keeps a piece beside the entries.
+fn add(
+    transaction: &redb::WriteTransaction,
+    piece: &Piece,
+    index: CommitIndex,
+) -> Result<Result<CommitIndex, CommitError>, redb::Error> {
+    if !follows(staged(transaction)?.piece(piece))? {
+        return Ok(Err(CommitError::Conflict));
+    }
+    if piece.number == 0 {
+        transaction.delete_table(PIECES)?;
+    }
+    let mut pieces = transaction.open_table(PIECES)?;
+    for (key, value) in &piece.entries {
+        put(&mut pieces, key, index, value)?;
+    }
+    stage(transaction, Staged::Before(piece.id, piece.number + 1))?;
+    Ok(Ok(index))
+}
+
+/// The pieces become the entries. Their versions are the indexes of the pieces: above all that was ever read here.
+fn put_in_place(
+    transaction: &redb::WriteTransaction,
+    install: Install,
+    index: CommitIndex,
+) -> Result<Result<CommitIndex, CommitError>, redb::Error> {
+    if !follows(staged(transaction)?.install(install))? {
+        return Ok(Err(CommitError::Conflict));
+    }
+    transaction.delete_table(ENTRIES)?;
+    transaction.rename_table(PIECES, ENTRIES)?;
+    stage(transaction, Staged::Nothing)?;
+    Ok(Ok(index))
+}
+
+fn follows(progress: Progress) -> Result<bool, redb::Error> {
+    match progress {
+        Progress::Follows => Ok(true),
+        Progress::Refused => Ok(false),
+        Progress::Stop => Err(redb::Error::Io(std::io::Error::other(
+            "a snapshot is being restored of which this node has not seen the beginning: it has to be given the whole \
+             store again when that is done",
+        ))),
+    }
+}
+
+fn staged(transaction: &redb::WriteTransaction) -> Result<Staged, redb::Error> {
+    let meta = transaction.open_table(META)?;
+    let found = meta.get(STAGED)?;
+    let staged = Staged::decode(found.as_ref().map(redb::AccessGuard::value));
+    staged.ok_or_else(|| redb::Error::Corrupted("what is kept of a restore makes no sense".to_owned()))
+}
+
+fn stage(transaction: &redb::WriteTransaction, staged: Staged) -> Result<(), redb::Error> {
+    transaction.open_table(META)?.insert(STAGED, staged.encode().as_slice())?;
+    Ok(())
+}
+
+/// One transaction. What does not hold is found before anything is written.
+fn change(
     entries: &mut Rows<'_, &'static str, &'static [u8]>,
     changes: &Changes,
     index: CommitIndex,

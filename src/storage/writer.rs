@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use redb::Durability;
 use tokio::sync::{mpsc, oneshot};
 
+use super::command::{self, Command};
 use super::space::Space;
 use super::table::{Batch, Table, check_bounds, size};
 use super::{Changes, CommitError, CommitIndex, Committing, Observer, Snapshot, Storage};
@@ -103,11 +104,14 @@ fn work(table: &Table, mut jobs: mpsc::Receiver<Job>, durability: Durability, sp
         let jobs = gather(first, &mut jobs);
         let needed = jobs.iter().map(|job| size(&job.changes)).sum();
         let indexes = table.view().index() + 1..;
-        let (transactions, answers): (Vec<_>, Vec<_>) =
-            jobs.into_iter().zip(indexes).map(|(job, index)| ((index, job.changes), job.answer)).unzip();
-        let index = transactions.last().map_or(0, |(index, _)| *index);
+        let (commands, answers): (Vec<(CommitIndex, Command)>, Vec<_>) = jobs
+            .into_iter()
+            .zip(indexes)
+            .map(|(job, index)| (command::transaction((index, job.changes)), job.answer))
+            .unzip();
+        let index = commands.last().map_or(0, |(index, _)| *index);
         let outcome = match space.is_none_or(|space| space.has(needed)) {
-            true => table.apply(&Batch { transactions: &transactions, index, mark: None, durability }),
+            true => table.apply(&Batch { commands: &commands, index, mark: None, durability }),
             false => Err(CommitError::Full),
         };
         reply(answers, outcome);

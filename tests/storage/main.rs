@@ -32,7 +32,7 @@ fn open(kind: &str, place: &Path) -> Arc<dyn Storage> {
 fn pair(n: u64) -> Changes {
     let value = Bytes::from(format!("{n}:{}", "x".repeat(300)));
     let put = |half: &str| Write::Put { key: format!("{half}/{n:08}"), value: value.clone() };
-    Changes { expect: Vec::new(), writes: vec![put("left"), put("right")] }
+    Changes { seen: None, expect: Vec::new(), writes: vec![put("left"), put("right")] }
 }
 
 async fn write_for_ever(store: Arc<dyn Storage>, next: Arc<AtomicU64>) {

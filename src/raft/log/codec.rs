@@ -6,24 +6,28 @@
 //!   vote      1 | u8 committed | u64 term | u32 length | u32 crc of these fourteen bytes | the candidate's id
 //! ```
 //!
+//! A payload is nothing (kind 0), a command (1), a membership (2) or several commands (3), each with its u32 length
+//! before it.
+//!
 //! A length has a checksum of its own: `raft-log` takes a record that runs past the end of the file for one that was
 //! never finished, so a length altered in the middle would silently cut off everything behind it.
 
 use std::io::{self, Read, Write};
 
-use bytes::Bytes;
+use bytes::{Buf, BufMut, Bytes};
 use openraft::EntryPayload;
 use openraft::vote::RaftLeaderId;
 use raft_log::codeq::{Decode, Encode};
 
 use super::super::record::{damaged, decode_membership, encode_membership};
-use super::super::types::{Command, Entry, LeaderId, LogId, MAX_NODE_ID_BYTES, NodeId, Vote, log_id};
+use super::super::types::{Commands, Entry, LeaderId, LogId, MAX_NODE_ID_BYTES, NodeId, Vote, log_id};
 
 const VERSION: u8 = 1;
 
 const BLANK: u8 = 0;
 const COMMAND: u8 = 1;
 const MEMBERSHIP: u8 = 2;
+const GROUP: u8 = 3;
 
 /// Longest payload the log takes, in bytes: a transaction of the store with its framing is far below.
 const MAX_PAYLOAD_BYTES: u32 = 64 * 1024 * 1024;
@@ -84,19 +88,33 @@ impl Payload {
     pub(super) fn of(entry: Entry) -> Self {
         match entry.payload {
             EntryPayload::Blank => Self { kind: BLANK, bytes: Bytes::new() },
-            EntryPayload::Normal(command) => Self { kind: COMMAND, bytes: command.0 },
+            EntryPayload::Normal(commands) => Self::of_commands(commands.0),
             EntryPayload::Membership(membership) => {
                 Self { kind: MEMBERSHIP, bytes: encode_membership(&membership).into() }
             }
         }
     }
 
+    fn of_commands(mut commands: Vec<Bytes>) -> Self {
+        if let [command] = commands.as_mut_slice() {
+            return Self { kind: COMMAND, bytes: std::mem::take(command) };
+        }
+        let length = commands.iter().map(|command| 4 + command.len()).sum();
+        let mut bytes = Vec::with_capacity(length);
+        for command in &commands {
+            bytes.put_u32(u32::try_from(command.len()).expect("commands are bounded where they are proposed"));
+            bytes.extend_from_slice(command);
+        }
+        Self { kind: GROUP, bytes: bytes.into() }
+    }
+
     /// # Errors
-    /// A membership that cannot be read.
+    /// A membership or a group that cannot be read.
     pub(super) fn into_entry(self, position: Position) -> io::Result<Entry> {
         let payload = match self.kind {
             BLANK => EntryPayload::Blank,
-            COMMAND => EntryPayload::Normal(Command(self.bytes)),
+            COMMAND => EntryPayload::Normal(Commands(vec![self.bytes])),
+            GROUP => EntryPayload::Normal(Commands(commands(self.bytes)?)),
             _ => EntryPayload::Membership(decode_membership(self.bytes)?),
         };
         Ok(Entry { log_id: position.into(), payload })
@@ -118,7 +136,7 @@ impl Decode for Payload {
     fn decode<R: Read>(mut from: R) -> io::Result<Self> {
         let [version, kind, length @ ..]: [u8; 6] = read_head(&mut from)?;
         let length = u32::from_be_bytes(length);
-        if version != VERSION || kind > MEMBERSHIP || length > MAX_PAYLOAD_BYTES {
+        if version != VERSION || kind > GROUP || length > MAX_PAYLOAD_BYTES {
             return Err(damaged(format!("an entry of version {version}, kind {kind} and {length} bytes")));
         }
         Ok(Self { kind, bytes: body(&mut from, length as usize)?.into() })
@@ -159,6 +177,20 @@ impl Decode for StoredVote {
         let leader_id = LeaderId::new(u64::from_be_bytes([t0, t1, t2, t3, t4, t5, t6, t7]), id);
         Ok(Self(Vote { leader_id, committed: committed == 1 }))
     }
+}
+
+/// The commands of a group. They are not copied.
+fn commands(mut bytes: Bytes) -> io::Result<Vec<Bytes>> {
+    let short = || damaged("a group of commands ends early");
+    let mut commands = Vec::new();
+    while !bytes.is_empty() {
+        let length = bytes.try_get_u32().map_err(|_| short())? as usize;
+        if bytes.len() < length {
+            return Err(short());
+        }
+        commands.push(bytes.split_to(length));
+    }
+    Ok(commands)
 }
 
 fn write_head(out: &mut impl Write, parts: &[&[u8]]) -> io::Result<usize> {
@@ -224,6 +256,22 @@ mod tests {
             hex::encode(bytes(&vote())),
             "010100000000000000050000000 2".replace(' ', "") + "b7ccaf68" + "6e31"
         );
+    }
+
+    #[test]
+    fn a_group_is_its_commands() {
+        let of = |texts: &[&'static str]| texts.iter().map(|text| Bytes::from_static(text.as_bytes())).collect();
+        for texts in [&["abc"][..], &["abc", "", "de"], &[]] {
+            let commands: Vec<Bytes> = of(texts);
+            let payload = Payload::decode(bytes(&Payload::of_commands(commands.clone())).as_slice()).unwrap();
+            let entry = payload.into_entry(Position { term: 1, index: 1 }).unwrap();
+            assert_eq!(entry.payload, EntryPayload::Normal(Commands(commands)));
+        }
+        let group = Payload::of_commands(of(&["abc", "de"]));
+        assert_eq!(hex::encode(&group.bytes), "00000003616263000000026465");
+        for length in [1, 3, 5, 12] {
+            commands(group.bytes.slice(..length)).unwrap_err();
+        }
     }
 
     #[test]

@@ -29,9 +29,9 @@ impl Machine for TableMachine {
 
     fn apply(&mut self, step: &Step<'_>) -> io::Result<Vec<Verdict>> {
         let decoded = step.commands.iter().map(|(index, bytes)| Ok((*index, record::decode(bytes.clone())?)));
-        let transactions = decoded.collect::<io::Result<Vec<_>>>()?;
+        let commands = decoded.collect::<io::Result<Vec<_>>>()?;
         let outcomes = self.0.apply(&Batch {
-            transactions: &transactions,
+            commands: &commands,
             index: step.index,
             mark: Some(step.mark),
             durability: if step.durable { Durability::Immediate } else { Durability::None },

@@ -13,16 +13,21 @@
 mod identity;
 mod machine;
 mod record;
+mod restore;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
+
+pub use self::restore::{RestoreError, StoredEntries, entries_of};
+use self::restore::Replacing;
 use super::image::StoreImage;
 use super::open::{self, OpenError};
 use super::space::Space;
-use super::table::{Table, check_bounds, size};
+use super::table::{Table, check_bounds};
 use super::{Changes, CommitError, CommitIndex, Committing, Observer, Snapshot, Storage};
 use crate::raft::{self, Image, Node, Peer, ProposeError, StartError, Status, Verdict};
 
@@ -49,9 +54,11 @@ impl Default for Options {
 /// See the module.
 #[derive(Debug)]
 pub struct RaftStorage {
+    path: PathBuf,
     table: Arc<Table>,
     node: Node,
     space: Space,
+    replacing: Replacing,
 }
 
 /// Opens or creates the store of this node below the directory `path`, and waits until it has applied what its log
@@ -71,7 +78,7 @@ fn open_on(space: Space, path: &Path, options: Options) -> Result<Arc<RaftStorag
     let options = raft::Options { path: path.to_owned(), node_id, peer, bootstrap: options.bootstrap };
     let machine = Box::new(machine::TableMachine(Arc::clone(&table)));
     let node = raft::start(options, machine).map_err(not_started)?;
-    Ok(Arc::new(RaftStorage { table, node, space }))
+    Ok(Arc::new(RaftStorage { path: path.to_owned(), table, node, space, replacing: Replacing::default() }))
 }
 
 fn not_started(error: StartError) -> OpenError {
@@ -106,10 +113,15 @@ impl RaftStorage {
 
     async fn run(&self, changes: Changes) -> Result<CommitIndex, CommitError> {
         check_bounds(&changes)?;
-        if !self.space.has(size(&changes)) {
+        let _unreplaced = self.replacing.admit(changes.seen).await?;
+        self.agree(record::encode(&changes)).await
+    }
+
+    async fn agree(&self, command: Bytes) -> Result<CommitIndex, CommitError> {
+        if !self.space.has(command.len()) {
             return Err(CommitError::Full);
         }
-        match self.node.propose(record::encode(&changes)).await {
+        match self.node.propose(command).await {
             Ok(done) if done.verdict == Verdict::Accepted => Ok(done.index),
             Ok(_) => Err(CommitError::Conflict),
             Err(ProposeError::NotLeader { .. }) => Err(CommitError::NotWritable),

@@ -1,9 +1,11 @@
-//! A transaction as the bytes that are agreed on.
+//! A command of the store as the bytes that are agreed on.
 //!
 //! ```text
 //!   1 | u8 kind 0 | u32 expectations { u32 key length | key | u8 0, or u8 1 | u64 version }
 //!                 | u32 writes { u8 0 | u32 key length | key | u32 value length | value      (put)
 //!                              | u8 1 | u32 key length | key }                                (delete)
+//!     | u8 kind 1 | 16 id | u64 number | u32 entries { u32 key length | key | u32 value length | value }    a piece
+//!     | u8 kind 2 | 16 id | u64 pieces                                                                 installation
 //! ```
 //!
 //! Integers are big endian. Logs out there hold these bytes: a change needs a new version, and every version that a log
@@ -13,11 +15,14 @@ use std::io;
 
 use bytes::{Buf, BufMut, Bytes};
 
+use super::super::command::{Command, Install, Piece};
 use super::super::table::size;
 use super::super::{Changes, Expectation, Write};
 
 const VERSION: u8 = 1;
 const CHANGES: u8 = 0;
+const PIECE: u8 = 1;
+const INSTALL: u8 = 2;
 const PUT: u8 = 0;
 const DELETE: u8 = 1;
 
@@ -50,32 +55,67 @@ pub(super) fn encode(changes: &Changes) -> Bytes {
     out.into()
 }
 
+pub(super) fn encode_piece(piece: &Piece) -> Bytes {
+    let size: usize = piece.entries.iter().map(|(key, value)| 8 + key.len() + value.len()).sum();
+    let mut out = Vec::with_capacity(size + 30);
+    out.put_slice(&[VERSION, PIECE]);
+    out.put_slice(&piece.id);
+    out.put_u64(piece.number);
+    put_count(&mut out, piece.entries.len());
+    for (key, value) in &piece.entries {
+        put_bytes(&mut out, key.as_bytes());
+        put_bytes(&mut out, value);
+    }
+    out.into()
+}
+
+pub(super) fn encode_install(install: Install) -> Bytes {
+    let mut out = Vec::with_capacity(26);
+    out.put_slice(&[VERSION, INSTALL]);
+    out.put_slice(&install.id);
+    out.put_u64(install.pieces);
+    out.into()
+}
+
 /// Values are not copied.
 ///
 /// # Errors
 /// Damage, or a layout this program does not know.
-pub(super) fn decode(mut bytes: Bytes) -> io::Result<Changes> {
-    match (byte(&mut bytes)?, byte(&mut bytes)?) {
-        (VERSION, CHANGES) => {}
+pub(super) fn decode(mut bytes: Bytes) -> io::Result<Command> {
+    let command = match (byte(&mut bytes)?, byte(&mut bytes)?) {
+        (VERSION, CHANGES) => Command::Changes(changes(&mut bytes)?),
+        (VERSION, PIECE) => Command::Piece(piece(&mut bytes)?),
+        (VERSION, INSTALL) => Command::Install(Install { id: id(&mut bytes)?, pieces: number(&mut bytes)? }),
         (version, kind) => {
             return Err(damaged(&format!(
                 "version {version}, kind {kind}; this program reads version {VERSION}"
             )));
         }
-    }
-    let expect = (0..count(&mut bytes)?).map(|_| expectation(&mut bytes)).collect::<io::Result<_>>()?;
-    let writes = (0..count(&mut bytes)?).map(|_| write(&mut bytes)).collect::<io::Result<_>>()?;
+    };
     match bytes.is_empty() {
-        true => Ok(Changes { expect, writes }),
+        true => Ok(command),
         false => Err(damaged("something follows its end")),
     }
+}
+
+fn changes(bytes: &mut Bytes) -> io::Result<Changes> {
+    let expect = (0..count(bytes)?).map(|_| expectation(bytes)).collect::<io::Result<_>>()?;
+    let writes = (0..count(bytes)?).map(|_| write(bytes)).collect::<io::Result<_>>()?;
+    Ok(Changes { seen: None, expect, writes })
+}
+
+fn piece(bytes: &mut Bytes) -> io::Result<Piece> {
+    let (id, number) = (id(bytes)?, number(bytes)?);
+    let entry = |bytes: &mut Bytes| Ok((text(bytes)?, part(bytes)?));
+    let entries = (0..count(bytes)?).map(|_| entry(bytes)).collect::<io::Result<_>>()?;
+    Ok(Piece { id, number, entries })
 }
 
 fn expectation(bytes: &mut Bytes) -> io::Result<Expectation> {
     let key = text(bytes)?;
     let version = match byte(bytes)? {
         0 => None,
-        1 => Some(bytes.try_get_u64().map_err(|_| short())?),
+        1 => Some(number(bytes)?),
         _ => return Err(damaged("an unknown expectation")),
     };
     Ok(Expectation { key, version })
@@ -100,6 +140,16 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 
 fn byte(bytes: &mut Bytes) -> io::Result<u8> {
     bytes.try_get_u8().map_err(|_| short())
+}
+
+fn number(bytes: &mut Bytes) -> io::Result<u64> {
+    bytes.try_get_u64().map_err(|_| short())
+}
+
+fn id(bytes: &mut Bytes) -> io::Result<[u8; 16]> {
+    let mut id = [0; 16];
+    bytes.try_copy_to_slice(&mut id).map_err(|_| short())?;
+    Ok(id)
 }
 
 fn count(bytes: &mut Bytes) -> io::Result<u32> {
@@ -145,7 +195,7 @@ mod tests {
             Expectation { key: "a".into(), version: None },
             Expectation { key: "b/c".into(), version: Some(258) },
         ];
-        Changes { expect, writes: vec![put("b/c", "value"), Write::Delete { key: "é".into() }] }
+        Changes { seen: None, expect, writes: vec![put("b/c", "value"), Write::Delete { key: "é".into() }] }
     }
 
     #[test]
@@ -188,6 +238,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_replacement_is_read_back() {
+        let entries = vec![("a/b".to_owned(), Bytes::from_static(b"value")), ("c".to_owned(), Bytes::new())];
+        let piece = Piece { id: [7; 16], number: 3, entries };
+        let bytes = encode_piece(&piece);
+        let expected = [
+            "0101",
+            "07070707070707070707070707070707",
+            "0000000000000003",
+            "00000002",
+            "00000003612f6200000005",
+            "76616c7565",
+            "000000016300000000",
+        ];
+        assert_eq!(hex::encode(&bytes), expected.concat());
+        for length in 0..bytes.len() {
+            decode(bytes.slice(..length)).unwrap_err();
+        }
+        assert_eq!(decode(bytes).unwrap(), Command::Piece(piece));
+        let install = Install { id: [7; 16], pieces: 4 };
+        let bytes = encode_install(install);
+        assert_eq!(hex::encode(&bytes), "0102070707070707070707070707070707070000000000000004");
+        assert_eq!(decode(bytes).unwrap(), Command::Install(install));
+    }
+
     fn any_write() -> impl Strategy<Value = Write> {
         (".{0,12}", any::<Option<Vec<u8>>>()).prop_map(|(key, value)| match value {
             Some(value) => Write::Put { key, value: value.into() },
@@ -202,8 +277,8 @@ mod tests {
             writes in prop::collection::vec(any_write(), 0..4),
         ) {
             let expect = expect.into_iter().map(|(key, version)| Expectation { key, version }).collect();
-            let changes = Changes { expect, writes };
-            prop_assert_eq!(decode(encode(&changes)).unwrap(), changes);
+            let changes = Changes { seen: None, expect, writes };
+            prop_assert_eq!(decode(encode(&changes)).unwrap(), Command::Changes(changes));
         }
 
         #[test]

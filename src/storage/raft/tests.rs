@@ -109,7 +109,8 @@ fn a_full_disk_refuses_writes_until_there_is_room() {
     let store = open_on(space, scratch.path(), Options::default()).unwrap();
     fill(&*store);
     free.store(1000, Ordering::Relaxed);
-    let refused = runtime().block_on(store.commit(writes(vec![put("k", "v")])));
+    let large = || writes(vec![put("k", &"v".repeat(300_000))]); // the disk is not asked for every write
+    let refused = runtime().block_on(store.commit(large()));
     assert!(matches!(refused, Err(CommitError::Full)), "{refused:?}");
     assert_eq!(held(&*store), RECORDS, "reads go on");
     free.store(u64::MAX, Ordering::Relaxed);
