@@ -96,6 +96,7 @@ mod tests {
             path: "a".to_owned(),
             data: Arc::default(),
             body: bytes::Bytes::new(),
+            upload: None,
             token: None,
             client: Client::default(),
             wrap: None,

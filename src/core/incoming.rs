@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::api::operation::Operation;
-use crate::logical::Client;
+use crate::logical::{Client, Stream};
 
 /// See the module.
 #[derive(Clone)]
@@ -23,6 +23,8 @@ pub struct Incoming {
     pub data: Arc<Map<String, Value>>,
     /// The text `data` was parsed from; empty where it came from the query.
     pub body: Bytes,
+    /// A body that is no JSON: see [`Request::upload`](crate::logical::Request::upload).
+    pub upload: Option<Stream>,
     pub token: Option<Zeroizing<String>>,
     pub client: Client,
     pub wrap: Option<Wrap>,

@@ -8,6 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+use super::stream::Stream;
+
 /// What is done to the path. The names are those of ACL capabilities where there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Operation {
@@ -35,6 +37,8 @@ pub struct Request {
     /// The text `data` was parsed from; empty where it came from the query. For what must come back as it was written:
     /// `data` holds numbers as machine words.
     pub body: Bytes,
+    /// A body that is no JSON and has no bound: it comes while the handler runs.
+    pub upload: Option<Stream>,
     /// `None` on endpoints that need no token.
     pub caller: Option<Arc<Caller>>,
     /// Whether a token was shown, good or not: some endpoints that need none refuse a bad one.

@@ -1,4 +1,4 @@
-//! Bytes of an answer that come while it is written: a snapshot, log lines.
+//! Bytes that come while others are already on their way: of an answer (a snapshot, log lines), or of an upload.
 
 use std::fmt;
 use std::io;
@@ -11,17 +11,17 @@ use tokio::sync::mpsc;
 /// Chunks under way at most: the maker waits for the client.
 const CHUNKS: usize = 8;
 
-/// What the maker sends: an error cuts the answer off, so that nobody takes a part for the whole.
+/// What the maker sends: an error cuts the stream off, so that nobody takes a part for the whole.
 pub type Chunk = Result<Bytes, io::Error>;
 
-/// The receiving end; whoever writes the answer takes it, once.
+/// The receiving end; whoever writes the answer, or takes the upload, takes it once.
 #[derive(Clone)]
 pub struct Stream(Arc<Mutex<Option<mpsc::Receiver<Chunk>>>>);
 
 // === impl Stream ===
 
 impl Stream {
-    /// The maker's end and the answer's. Sending fails when the client has gone.
+    /// The maker's end and the taker's. Sending fails when the taker has gone.
     #[must_use]
     pub fn new() -> (mpsc::Sender<Chunk>, Self) {
         let (sender, receiver) = mpsc::channel(CHUNKS);

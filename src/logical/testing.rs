@@ -120,6 +120,7 @@ impl Bench {
             path: path.to_owned(),
             data: Arc::new(serde_json::from_str(body).unwrap_or_default()),
             body: body.as_bytes().to_vec().into(),
+            upload: None,
             caller: Some(Arc::new(self.caller.clone())),
             shows_token: true,
             client: Client::default(),

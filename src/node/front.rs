@@ -1,13 +1,17 @@
 //! One HTTP request through the node: head, body, answer. Where it is answered is decided here, what it says is not.
 
+use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, request};
+use http_body_util::BodyExt;
 use hyper::body::Incoming as HttpBody;
 use time::OffsetDateTime;
+use tokio::sync::mpsc;
 
 use super::Node;
 use super::body::AnswerBody;
@@ -21,10 +25,15 @@ use crate::api::header::X_VAULT_NAMESPACE;
 use crate::api::operation::Operation;
 use crate::config::node::model::RequestLimits;
 use crate::core::answer::Answered;
+use crate::core::incoming::Incoming;
 use crate::index;
+use crate::logical::{Chunk, Stream};
 
 /// Largest body of a request without a token, in bytes: shares, and PGP keys that are refused.
 const MAX_BOOTSTRAP_BYTES: usize = 1024 * 1024;
+
+/// Where a body is an archive of any size.
+const UPLOADS: [&str; 2] = ["sys/storage/raft/snapshot", "sys/storage/raft/snapshot-force"];
 
 /// The API over HTTP.
 #[derive(Debug)]
@@ -97,10 +106,25 @@ impl ApiFront {
     }
 
     async fn handle(&self, head: Head, body: HttpBody) -> Answered {
+        if is_upload(&head.incoming) {
+            return self.handle_upload(head.incoming, body).await;
+        }
         match self.with_body(head, body).await {
             Ok(head) => self.node.core.handle(head.incoming, OffsetDateTime::now_utc()).await,
             Err(refused) => refused,
         }
+    }
+
+    /// The body goes to whoever may have it as it comes; an answer before its end is the end of it.
+    async fn handle_upload(&self, mut incoming: Incoming, body: HttpBody) -> Answered {
+        let (chunks, stream) = Stream::new();
+        incoming.upload = Some(stream);
+        let mut answered = pin!(self.node.core.handle(incoming, OffsetDateTime::now_utc()));
+        tokio::select! {
+            answered = &mut answered => return answered,
+            () = hand_over(body, chunks) => {}
+        }
+        answered.await
     }
 
     /// What is answered without a token, sealed or not.
@@ -139,6 +163,24 @@ impl ApiFront {
         let cluster = self.node.cluster.info()?;
         let index = index::encode_openbao(&cluster.id, answered.index?);
         HeaderValue::from_str(&index).ok()
+    }
+}
+
+fn is_upload(incoming: &Incoming) -> bool {
+    incoming.operation == Operation::Write && UPLOADS.contains(&incoming.path.as_str())
+}
+
+/// Until the body ends, or nobody wants more of it.
+async fn hand_over(mut body: HttpBody, chunks: mpsc::Sender<Chunk>) {
+    while let Some(frame) = body.frame().await {
+        let chunk = match frame {
+            Ok(frame) => frame.into_data().map(Ok),
+            Err(error) => Ok(Err(io::Error::other(error))),
+        };
+        let Ok(chunk) = chunk else { continue };
+        if chunks.send(chunk).await.is_err() {
+            return;
+        }
     }
 }
 

@@ -84,6 +84,7 @@ pub fn parse(mut parts: request::Parts, peer: Option<SocketAddr>) -> Parsed {
         path,
         data: Arc::new(if reads { query_data(parts.uri.query()) } else { Map::new() }),
         body: Bytes::new(),
+        upload: None,
         token: token(&parts.headers),
         client: Client { address: peer.map(|peer| peer.ip()), port: peer.map_or(0, |peer| peer.port()) },
         wrap,

@@ -112,6 +112,8 @@ pub struct Node {
     pub administration: Administration,
     pub seal: Arc<SealManager>,
     pub ceremonies: Arc<Ceremonies>,
+    /// The store, where it is `raft`.
+    raft: Option<Arc<RaftStorage>>,
     node_id: String,
 }
 
@@ -226,6 +228,7 @@ impl Node {
             administration,
             seal,
             ceremonies,
+            raft: settings.raft,
             node_id: settings.node_id,
         });
         background::start(&node, may_work)?;

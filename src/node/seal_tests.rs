@@ -63,6 +63,7 @@ async fn ask(node: &Arc<Node>, operation: Asked, path: &str, body: Value) -> (u1
         path: format!("sys/{path}"),
         data: Arc::new(body.as_object().unwrap().clone()),
         body: Bytes::from(body.to_string()),
+        upload: None,
         token: Some(Zeroizing::new(ROOT.to_owned())),
         client: Client { address: Some([127, 0, 0, 1].into()), port: 1 },
         wrap: None,

@@ -43,6 +43,7 @@ pub(super) async fn mount_secret(node: &Node, root: &Zeroizing<String>) -> Resul
         path: "sys/mounts/secret".to_owned(),
         data: Arc::new(data),
         body: Bytes::from(body.to_string()),
+        upload: None,
         token: Some(root.clone()),
         client: Client::default(),
         wrap: None,

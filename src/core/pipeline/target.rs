@@ -68,6 +68,7 @@ impl Target {
             path: self.path.clone(),
             data: Arc::clone(&incoming.data),
             body: incoming.body.clone(),
+            upload: incoming.upload.clone(),
             caller: token.map(|entry| self.caller(entry, incoming)),
             shows_token: incoming.token.is_some(),
             client: incoming.client.clone(),

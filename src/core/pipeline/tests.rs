@@ -95,6 +95,7 @@ async fn ask(
         path: path.to_owned(),
         data: Arc::new(data.as_object().unwrap().clone()),
         body: bytes::Bytes::new(),
+        upload: None,
         token: token.map(|token| Zeroizing::new(token.to_owned())),
         client: Client { address: Some([127, 0, 0, 1].into()), port: 1 },
         wrap: None,

@@ -88,6 +88,7 @@ fn incoming(path: &str, data: &Value) -> Incoming {
         wrap: None,
         headers: http::HeaderMap::default(),
         body: bytes::Bytes::new(),
+        upload: None,
     }
 }
 

@@ -206,6 +206,7 @@ mod tests {
             path: path.to_owned(),
             data: Arc::new(data.as_object().cloned().unwrap_or_default()),
             body: bytes::Bytes::new(),
+            upload: None,
             caller: None,
             shows_token: false,
             client: Client::default(),

@@ -11,9 +11,14 @@ use crate::seal::{
     InitError, InitRequest, Initialized, KeptError, SealStatus, Share, Split, UnsealError, written,
 };
 
-/// A node whose storage is its own has no leader to name.
-pub(super) fn leader(_node: &Node) -> Answered {
-    Answered::json(200, &json!({ "ha_enabled": false }))
+/// A node alone has no leader to name; where its store has a log, how far that is.
+pub(super) fn leader(node: &Node) -> Answered {
+    let mut shown = json!({ "ha_enabled": false });
+    if let Some(status) = node.raft.as_ref().map(|raft| raft.status()) {
+        shown["raft_committed_index"] = status.committed.into();
+        shown["raft_applied_index"] = status.applied.into();
+    }
+    Answered::json(200, &shown)
 }
 
 pub(super) fn seal_status(node: &Node) -> Answered {

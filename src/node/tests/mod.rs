@@ -39,6 +39,7 @@ fn incoming(token: &str, operation: Asked, path: &str, data: &Value) -> Incoming
         path: path.to_owned(),
         data: Arc::new(data.as_object().unwrap().clone()),
         body: bytes::Bytes::new(),
+        upload: None,
         token: (!token.is_empty()).then(|| Zeroizing::new(token.to_owned())),
         client: Client { address: Some([127, 0, 0, 1].into()), port: 1 },
         wrap: None,

@@ -2,40 +2,35 @@
 //!
 //! A group of one: what would take another member away or give it a vote finds nobody.
 
-use std::io::{self, Write};
+mod restore;
+mod snapshot;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use super::{Tabled, whole};
-use crate::barrier::{Keyring, Transaction};
+use crate::barrier::Transaction;
 use crate::duration::go_string;
 use crate::logical::field::Fields;
 use crate::logical::{
-    Access, Answer, Body, Call, Chunk, Effect, Fault, Field, FieldKind, Method, Operation, Raw, Response,
-    Route, Routes, Stream, Streamed,
+    Access, Answer, Body, Call, Effect, Fault, Field, FieldKind, Method, Operation, Raw, Response, Route, Routes,
 };
-use crate::raft::archive::{self, Meta};
 use crate::raft::{Member, Status};
 use crate::storage::raft::RaftStorage;
 use crate::telemetry::BUILD;
 
 /// Where the autopilot's configuration is kept.
 const AUTOPILOT_KEY: &str = "core/raft/autopilot/configuration";
-/// What seals the sums of a snapshot: another keyring cannot open them.
-const SUMS_PATH: &str = "sys/storage/raft/snapshot";
-
 /// Snapshots read at the same time.
 const SNAPSHOTS: usize = 4;
-/// Bytes of a snapshot handed to the client at once.
-const CHUNK_BYTES: usize = 64 * 1024;
 /// Fewest voters that must stay when dead servers are removed.
 const LEAST_QUORUM: u64 = 3;
 const LEAST_DEAD_THRESHOLD: Duration = Duration::from_mins(1);
@@ -166,10 +161,21 @@ const ROUTES: &[Route<RaftEndpoints>] = &[
     Route {
         pattern: "storage/raft/snapshot",
         access: Access::Token,
-        methods: &[Method::new(READ, Effect::Read, RaftEndpoints::snapshot)],
+        methods: &[
+            Method::new(READ, Effect::Read, RaftEndpoints::snapshot),
+            Method::heavy(WRITE, Effect::Write, RaftEndpoints::restore),
+        ],
         exists: None,
         fields: &[],
-        summary: "A snapshot of the store.",
+        summary: "A snapshot of the store; one of this cluster takes the store's place.",
+    },
+    Route {
+        pattern: "storage/raft/snapshot-force",
+        access: Access::Token,
+        methods: &[Method::heavy(WRITE, Effect::Write, RaftEndpoints::restore_any)],
+        exists: None,
+        fields: &[],
+        summary: "Put a snapshot in the store's place, whatever keys it is under.",
     },
 ];
 
@@ -242,20 +248,6 @@ impl RaftEndpoints {
         let raw = Raw { status: 200, content_type: "application/json", body };
         Ok(Response { body: Body::Raw(raw), ..Response::empty() })
     }
-
-    fn snapshot(&self, call: &mut Call<'_>) -> Answer {
-        let busy = || Fault::TooMany("too many snapshots are being read".to_owned());
-        let place = Arc::clone(&self.snapshots).try_acquire_owned().map_err(|_| busy())?;
-        let keyring = Arc::clone(whole(call)?.keyring());
-        let (chunks, stream) = Stream::new();
-        let (storage, taken_at) = (Arc::clone(&self.storage), call.now);
-        std::thread::Builder::new()
-            .name("snapshot".to_owned())
-            .spawn(move || send_snapshot(&storage, &keyring, taken_at, chunks, place))
-            .map_err(|error| Fault::Internal(error.to_string()))?;
-        let streamed = Streamed { content_type: "application/gzip", stream };
-        Ok(Response { body: Body::Stream(streamed), ..Response::empty() })
-    }
 }
 
 impl Tabled for RaftEndpoints {
@@ -324,51 +316,6 @@ fn find<'s>(status: &'s Status, id: &str) -> Result<&'s Member, Fault> {
 /// As the real server words an error of its raft backend.
 fn refused(text: &str) -> Fault {
     Fault::Internal(format!("1 error occurred:\n\t* {text}\n\n"))
-}
-
-/// Reads the store and hands the archive to the client, as fast as it takes it. An error cuts the answer off.
-fn send_snapshot(
-    storage: &RaftStorage,
-    keyring: &Keyring,
-    taken_at: OffsetDateTime,
-    chunks: mpsc::Sender<Chunk>,
-    _place: OwnedSemaphorePermit,
-) {
-    let seconds = u64::try_from(taken_at.unix_timestamp()).unwrap_or_default();
-    let mut out = ToClient { chunks, pending: BytesMut::new() };
-    let (index, image) = storage.image();
-    let written = image.size().and_then(|size| {
-        let meta = Meta::new(index, &storage.status(), size);
-        archive::write(&mut out, &meta, &*image, seconds, |sums| keyring.seal(SUMS_PATH, sums))
-    });
-    if let Err(error) = written {
-        tracing::warn!(%error, "a snapshot was not read to its end");
-        drop(out.chunks.blocking_send(Err(error)));
-    }
-}
-
-/// The client's end of a snapshot.
-struct ToClient {
-    chunks: mpsc::Sender<Chunk>,
-    pending: BytesMut,
-}
-
-impl Write for ToClient {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.pending.extend_from_slice(bytes);
-        if self.pending.len() >= CHUNK_BYTES {
-            self.flush()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let chunk = self.pending.split().freeze();
-        if chunk.is_empty() {
-            return Ok(());
-        }
-        self.chunks.blocking_send(Ok(chunk)).map_err(|_| io::ErrorKind::BrokenPipe.into())
-    }
 }
 
 // === impl Autopilot ===
@@ -465,26 +412,6 @@ mod tests {
         ] {
             assert_eq!(changed(from, data).unwrap_err(), text);
         }
-    }
-
-    #[test]
-    fn a_snapshot_is_an_archive_under_the_keyring() {
-        let scratch = tempfile::tempdir().unwrap();
-        let storage = raft::open(scratch.path(), Options::default()).unwrap();
-        let keyring = Keyring::generate(OffsetDateTime::UNIX_EPOCH);
-        let (chunks, stream) = Stream::new();
-        let mut received = stream.take().unwrap();
-        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        send_snapshot(&storage, &keyring, OffsetDateTime::UNIX_EPOCH, chunks, place);
-        let mut bytes = Vec::new();
-        while let Ok(chunk) = received.try_recv() {
-            bytes.extend_from_slice(&chunk.unwrap());
-        }
-        let checked = archive::read(bytes.as_slice(), |_| Ok(())).unwrap();
-        assert_eq!(*keyring.open(SUMS_PATH, &checked.sealed_sums).unwrap(), checked.sums);
-        assert_eq!(checked.meta.configuration.servers.len(), 1);
-        let other = Keyring::generate(OffsetDateTime::UNIX_EPOCH);
-        other.open(SUMS_PATH, &checked.sealed_sums).unwrap_err();
     }
 
     #[test]
