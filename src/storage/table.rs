@@ -217,7 +217,9 @@ fn run(
     for part in commands.chunk_by(|(_, one), (_, next)| ordinary(one) && ordinary(next)) {
         match part {
             [(index, Command::Piece(piece))] => outcomes.push(add(transaction, piece, *index)?),
-            [(index, Command::Install(install))] => outcomes.push(put_in_place(transaction, *install, *index)?),
+            [(index, Command::Install(install))] => {
+                outcomes.push(put_in_place(transaction, *install, *index)?)
+            }
             changes => {
                 let mut entries = transaction.open_table(ENTRIES)?;
                 for (index, command) in changes {

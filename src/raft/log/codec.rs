@@ -102,7 +102,8 @@ impl Payload {
         let length = commands.iter().map(|command| 4 + command.len()).sum();
         let mut bytes = Vec::with_capacity(length);
         for command in &commands {
-            bytes.put_u32(u32::try_from(command.len()).expect("commands are bounded where they are proposed"));
+            bytes
+                .put_u32(u32::try_from(command.len()).expect("commands are bounded where they are proposed"));
             bytes.extend_from_slice(command);
         }
         Self { kind: GROUP, bytes: bytes.into() }
@@ -260,7 +261,8 @@ mod tests {
 
     #[test]
     fn a_group_is_its_commands() {
-        let of = |texts: &[&'static str]| texts.iter().map(|text| Bytes::from_static(text.as_bytes())).collect();
+        let of =
+            |texts: &[&'static str]| texts.iter().map(|text| Bytes::from_static(text.as_bytes())).collect();
         for texts in [&["abc"][..], &["abc", "", "de"], &[]] {
             let commands: Vec<Bytes> = of(texts);
             let payload = Payload::decode(bytes(&Payload::of_commands(commands.clone())).as_slice()).unwrap();

@@ -22,8 +22,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use self::restore::{RestoreError, StoredEntries, entries_of};
 use self::restore::Replacing;
+pub use self::restore::{RestoreError, StoredEntries, entries_of};
 use super::image::StoreImage;
 use super::open::{self, OpenError};
 use super::space::Space;

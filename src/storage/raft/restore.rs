@@ -54,7 +54,10 @@ pub(super) struct Replacing {
 
 impl Replacing {
     /// Admits changes that come from the snapshot of this index; the store is not replaced while the guard lives.
-    pub(super) async fn admit(&self, seen: Option<CommitIndex>) -> Result<RwLockReadGuard<'_, ()>, CommitError> {
+    pub(super) async fn admit(
+        &self,
+        seen: Option<CommitIndex>,
+    ) -> Result<RwLockReadGuard<'_, ()>, CommitError> {
         let guard = self.gate.read().await;
         match seen.is_none_or(|seen| seen >= self.replaced.load(Ordering::Relaxed)) {
             true => Ok(guard),
@@ -119,8 +122,7 @@ pub fn entries_of(image: &mut dyn Read) -> StoredEntries<'_> {
 
 fn unnamed(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
-    let file =
-        File::options().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let file = File::options().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)?;
     std::fs::remove_file(path)?;
     Ok(file)
 }

@@ -21,7 +21,8 @@ use crate::barrier::Transaction;
 use crate::duration::go_string;
 use crate::logical::field::Fields;
 use crate::logical::{
-    Access, Answer, Body, Call, Effect, Fault, Field, FieldKind, Method, Operation, Raw, Response, Route, Routes,
+    Access, Answer, Body, Call, Effect, Fault, Field, FieldKind, Method, Operation, Raw, Response, Route,
+    Routes,
 };
 use crate::raft::{Member, Status};
 use crate::storage::raft::RaftStorage;
