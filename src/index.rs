@@ -89,6 +89,21 @@ pub fn parse(header: &[u8]) -> Result<ParsedIndex, IndexError> {
     }
 }
 
+/// Whether a header value has the form of an index, whatever it says: nothing at all does, too.
+#[must_use]
+pub fn is_readable(header: &[u8]) -> bool {
+    match parse(header) {
+        Ok(_) | Err(IndexError::BadCluster | IndexError::NotANumber) => true,
+        Err(
+            IndexError::TooLong
+            | IndexError::NotBase64
+            | IndexError::UnknownForm
+            | IndexError::BadJson
+            | IndexError::BadFields,
+        ) => header.is_empty(),
+    }
+}
+
 /// The header value an OpenBao 2.7 node understands.
 #[must_use]
 pub fn encode_openbao(cluster: &str, value: u64) -> String {

@@ -117,12 +117,23 @@ impl Table {
             (*description).clone_into(&mut entry.description);
             entry.local = *kind == "cubbyhole";
             entry.seal_wrap = *kind == "system";
+            entry.config.passthrough_request_headers =
+                passed_to(kind).map(str::to_owned).into_iter().collect();
             if *kind == "token" {
                 "default-service".clone_into(&mut entry.config.token_type);
             }
             entry
         });
         MountTable { version: 1, entries: entries.collect() }
+    }
+}
+
+/// The header a backend of every store sees from its first moment.
+fn passed_to(kind: &str) -> Option<&'static str> {
+    match kind {
+        "system" => Some("Accept"),
+        "identity" => Some("Authorization"),
+        _ => None,
     }
 }
 

@@ -17,11 +17,11 @@ use super::Node;
 use super::body::AnswerBody;
 use super::bootstrap::{self, Question, Unauthenticated};
 use super::cors::{self, Crossing};
-use super::http::{Head, Parsed, json_object, parse, read_body, respond};
-use super::json_cost;
+use super::http::{Head, Parsed, parse, read_body, respond};
 use super::place;
 use super::workers::{Front, LocalFuture};
-use crate::api::header::X_VAULT_NAMESPACE;
+use super::{json_body, json_cost};
+use crate::api::header::{X_VAULT_INDEX, X_VAULT_NAMESPACE};
 use crate::api::operation::Operation;
 use crate::config::node::model::RequestLimits;
 use crate::core::answer::Answered;
@@ -71,6 +71,9 @@ impl ApiFront {
         body: HttpBody,
         peer: Option<SocketAddr>,
     ) -> Response<AnswerBody> {
+        if parts.headers.get_all(X_VAULT_INDEX).iter().any(|value| !index::is_readable(value.as_bytes())) {
+            return respond(Answered::errors(400, "failed to decode \"X-Vault-Index\""), None);
+        }
         let namespace = parts.headers.get(X_VAULT_NAMESPACE).cloned();
         let mut response = match Question::of(&parts) {
             Some(question) => self.bootstrap(&question, body).await,
@@ -147,8 +150,8 @@ impl ApiFront {
         if matches!(head.incoming.operation, Operation::Write | Operation::Patch) {
             let bytes = read_body(body, self.size()).await?;
             json_cost::check(&bytes, &self.limits).map_err(|text| Answered::errors(400, text))?;
-            head.incoming.data = Arc::new(json_object(&bytes)?);
-            head.incoming.body = bytes;
+            let data = json_body::data(&head.incoming.headers, bytes)?;
+            (head.incoming.data, head.incoming.body) = (Arc::new(data.map), data.text);
         }
         Ok(head)
     }

@@ -9,7 +9,6 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, STRICT_TRANSPORT_
 use http::{HeaderMap, HeaderValue, Response, StatusCode, request};
 use http_body_util::BodyExt;
 use hyper::body::Incoming as HttpBody;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
@@ -21,11 +20,8 @@ use crate::core::answer::Answered;
 use crate::core::incoming::{Incoming, Wrap};
 use crate::duration;
 use crate::entropy;
-use crate::json_text::Node;
 use crate::logical::Client;
 
-/// Most nesting of a JSON body; serde's own bound, stated.
-pub const MAX_JSON_DEPTH: usize = 128;
 /// Most query parameters that become data of a read.
 const MAX_QUERY_PARAMETERS: usize = 1000;
 
@@ -224,55 +220,6 @@ pub async fn read_body(mut body: HttpBody, limit: usize) -> Result<Bytes, Answer
     Ok(whole.freeze())
 }
 
-/// The JSON object of a body; an empty one is an empty object.
-///
-/// # Errors
-/// 400 with the server's words where they do not depend on its parser.
-pub fn json_object(body: &[u8]) -> Result<Map<String, Value>, Answered> {
-    if body.iter().all(u8::is_ascii_whitespace) {
-        return Ok(Map::new());
-    }
-    let refuse = |why: &str| Answered::errors(400, &format!("failed to decode JSON input: {why}"));
-    // What follows the first value is left, as Go's decoder leaves it.
-    match Value::deserialize(&mut serde_json::Deserializer::from_slice(body)) {
-        Ok(Value::Object(map)) => Ok(map),
-        Ok(Value::Null) => Ok(Map::new()),
-        Ok(other) => Err(refuse(&format!(
-            "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
-            json_kind(&other)
-        ))),
-        Err(error) if error.is_eof() => Err(refuse("unexpected EOF")),
-        Err(error) => Err(refuse(&match number_beyond(body) {
-            Some(number) => format!("json: cannot unmarshal number {number} into Go value of type float64"),
-            None => format!("invalid JSON at line {} column {}", error.line(), error.column()),
-        })),
-    }
-}
-
-/// The first number that is larger than any `f64`, in a body that is refused anyway.
-fn number_beyond(body: &[u8]) -> Option<String> {
-    fn within<'n>(node: &Node<'n>) -> Option<&'n str> {
-        match node {
-            Node::Object(members) => members.iter().find_map(|(_, value)| within(value)),
-            Node::List(items) => items.iter().find_map(within),
-            Node::Word(word) => word.parse().is_ok_and(f64::is_infinite).then_some(word),
-            Node::Text(_) => None,
-        }
-    }
-    within(&Node::first(body).ok()?).map(str::to_owned)
-}
-
-fn json_kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
-
 /// The HTTP answer. `index` is the already encoded `X-Vault-Index`.
 #[must_use]
 pub fn respond(answered: Answered, index: Option<HeaderValue>) -> Response<AnswerBody> {
@@ -351,22 +298,5 @@ mod tests {
         assert_eq!(Value::Object(Map::clone(&head.incoming.data)), expected);
         assert_eq!(head.incoming.token.unwrap().as_str(), "t");
         assert!(head.incoming.headers.is_empty(), "the token is not passed on");
-    }
-
-    #[test]
-    fn bodies_are_objects() {
-        assert!(json_object(b" ").unwrap().is_empty());
-        assert_eq!(json_object(b"{\"a\":1}{\"b\"").unwrap().len(), 1);
-        for (body, text) in [
-            ("[]", "json: cannot unmarshal array into Go value of type map[string]interface {}"),
-            ("{", "unexpected EOF"),
-            ("{bad", "invalid JSON at line 1 column 2"),
-            ("{\"n\":[1e400]}", "json: cannot unmarshal number 1e400 into Go value of type float64"),
-        ] {
-            let refusal = json_object(body.as_bytes()).unwrap_err();
-            assert_eq!(refusal, Answered::errors(400, &format!("failed to decode JSON input: {text}")));
-        }
-        let deep = "[".repeat(MAX_JSON_DEPTH * 2);
-        assert!(json_object(format!("{{\"a\":{deep}").as_bytes()).is_err());
     }
 }

@@ -19,7 +19,9 @@ pub mod front;
 mod gauges;
 pub mod headers;
 pub mod http;
+pub mod json_body;
 mod json_cost;
+mod json_syntax;
 pub mod listener_front;
 mod place;
 #[cfg(test)]
@@ -172,7 +174,7 @@ impl Node {
             in_flight: Arc::clone(&in_flight),
         };
         topics.push(Box::new(MetricsEndpoints::new(Arc::new(gauges), settings.open_metrics)));
-        topics.push(Box::new(InFlightEndpoints::new(Arc::clone(&in_flight))));
+        topics.push(Box::new(InFlightEndpoints::new(Arc::clone(&in_flight), Arc::clone(&tokens))));
         topics.push(Box::new(QuotaEndpoints::new(Arc::clone(&mounts))));
         topics.push(Box::new(LockedUserEndpoints::new(Arc::clone(&lockouts), Arc::clone(&mounts))));
         mounts.set_factory(Arc::new(Backends {

@@ -23,9 +23,12 @@ pub(super) enum Place {
 pub(super) fn of(uri: &Uri) -> Place {
     let missing = || Place::Refused(Answered::errors(404, ""));
     match path::canonical(uri.path()) {
+        // A folder to Go's mux, and so the only name that is sent on to itself with a slash.
+        PathView::Clean(clean) if clean == "/v1/sys" => Place::Redirect(format!("/v1/sys/{}", query(uri))),
         PathView::Clean(clean) => {
             clean.strip_prefix("/v1/").map_or_else(missing, |inside| Place::Api(inside.to_owned()))
         }
+        PathView::Unclean(_) if !uri.path().starts_with("/v1/") => missing(),
         PathView::Invalid(InvalidPath::BadEscape) => Place::Malformed("400 Bad Request"),
         PathView::Invalid(InvalidPath::Unprintable) | PathView::Unclean(Unclean::NotUtf8) => {
             Place::Malformed("")
@@ -52,8 +55,12 @@ fn cleaned(uri: &Uri) -> String {
         }
     }
     let slash = if uri.path().ends_with('/') && !segments.is_empty() { "/" } else { "" };
-    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    format!("/{}{slash}{query}", segments.join("/"))
+    format!("/{}{slash}{}", segments.join("/"), query(uri))
+}
+
+/// With its question mark.
+fn query(uri: &Uri) -> String {
+    uri.query().map(|query| format!("?{query}")).unwrap_or_default()
 }
 
 /// Go's answer to an unclean path: a page with a link for who reads pages.
@@ -110,6 +117,10 @@ mod tests {
             ("/v1/kv/a..b", Place::Api("kv/a..b".to_owned())),
             ("/v1/kv/...", Place::Api("kv/...".to_owned())),
             ("/v1", Place::Refused(Answered::errors(404, ""))),
+            ("//v1/kv/a", Place::Refused(Answered::errors(404, ""))),
+            ("/v2/../v1/kv/a", Place::Refused(Answered::errors(404, ""))),
+            ("/v1/sys?x=1", Place::Redirect("/v1/sys/?x=1".to_owned())),
+            ("/v1/sys/", Place::Api("sys/".to_owned())),
             ("/v1/kv1//a?x=1", Place::Redirect("/v1/kv1/a?x=1".to_owned())),
             ("/v1/kv1/../a", Place::Redirect("/v1/a".to_owned())),
             ("/v1/./a/", Place::Redirect("/v1/a/".to_owned())),

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::whole;
 use crate::api::operation::Operation as Asked;
+use crate::barrier::{StoreError, Transaction};
 use crate::core::in_flight::{Flying, InFlight};
+use crate::core::token_store::TokenStore;
 use crate::logical::{Access, Answer, Call, Effect, Method, Operation, Response, Route, Routes};
 
 /// Most that one answer tells.
@@ -16,6 +20,7 @@ const MAX_SHOWN: usize = 10_000;
 #[derive(Debug)]
 pub struct InFlightEndpoints {
     in_flight: Arc<InFlight>,
+    tokens: Arc<TokenStore>,
     routes: Routes<Self>,
 }
 
@@ -32,18 +37,33 @@ const ROUTES: &[Route<InFlightEndpoints>] = &[Route {
 
 impl InFlightEndpoints {
     #[must_use]
-    pub fn new(in_flight: Arc<InFlight>) -> Self {
-        Self { in_flight, routes: Routes::new(ROUTES) }
+    pub fn new(in_flight: Arc<InFlight>, tokens: Arc<TokenStore>) -> Self {
+        Self { in_flight, tokens, routes: Routes::new(ROUTES) }
     }
 
-    fn read(&self, _call: &mut Call<'_>) -> Answer {
-        let rows: Map<String, Value> = self
-            .in_flight
-            .list(MAX_SHOWN)
-            .iter()
-            .map(|flying| (flying.incoming.id.to_string(), shown(flying)))
-            .collect();
+    fn read(&self, call: &mut Call<'_>) -> Answer {
+        let now = call.now;
+        let tx = whole(call)?;
+        let mut rows = Map::new();
+        for flying in self.in_flight.list(MAX_SHOWN) {
+            let mut row = shown(&flying);
+            if let Some(client) = self.client(tx, &flying, now)? {
+                row["client_id"] = client.into();
+            }
+            rows.insert(flying.incoming.id.to_string(), row);
+        }
         Ok(Response::raw_json(&Value::Object(rows)))
+    }
+
+    /// Whose token it shows; looked up only when somebody asks.
+    fn client(
+        &self,
+        tx: &mut Transaction,
+        flying: &Flying,
+        now: OffsetDateTime,
+    ) -> Result<Option<String>, StoreError> {
+        let Some(token) = &flying.incoming.token else { return Ok(None) };
+        Ok(self.tokens.lookup(tx, token, now)?.map(|entry| entry.client_id()))
     }
 }
 

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::whole;
+use crate::api::version::RELEASED;
 use crate::barrier::{StoreError, Transaction};
 use crate::logical::{Access, Answer, Call, Effect, Method, Operation, Response, Route, Routes};
 
@@ -22,6 +23,9 @@ pub struct VersionHistory {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Opened {
     timestamp_installed: String,
+    /// The day of the release; empty in records of releases that did not note it.
+    #[serde(default)]
+    commit_date: String,
     previous_version: Option<String>,
 }
 
@@ -69,6 +73,7 @@ impl VersionHistory {
                 .unwrap_or(now)
                 .format(&Rfc3339)
                 .unwrap_or_default(),
+            commit_date: RELEASED.to_owned(),
             previous_version: newest.map(|(version, _)| version.clone()),
         };
         self.versions.insert(version.to_owned(), opened);

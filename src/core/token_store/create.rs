@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::entry::{Kind, TokenEntry, nanos, nanos_after};
+use super::entry::{Kind, ROOT_PATH, TokenEntry, nanos, nanos_after};
 use super::ttl::{self, Asked, Bounds};
 use super::{ACCESSORS, AccessorRecord, PARENTS, TokenStore};
 use crate::barrier::Transaction;
@@ -189,7 +189,7 @@ impl TokenStore {
     ) -> Result<Made, Fault> {
         let spec = TokenSpec {
             display_name: if text.is_some() { "token" } else { "root" }.to_owned(),
-            path: if text.is_some() { "auth/token/create" } else { "auth/token/root" }.to_owned(),
+            path: if text.is_some() { "auth/token/create" } else { ROOT_PATH }.to_owned(),
             text,
             policies: vec!["root".to_owned()],
             ..TokenSpec::default()

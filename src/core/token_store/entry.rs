@@ -95,6 +95,9 @@ impl PartialEq for Shown {
 
 // === impl TokenEntry ===
 
+/// `path` of root tokens that no request made.
+pub(super) const ROOT_PATH: &str = "auth/token/root";
+
 /// Nanoseconds since 1970.
 #[must_use]
 pub fn nanos(moment: OffsetDateTime) -> i64 {
@@ -140,6 +143,12 @@ impl TokenEntry {
     #[must_use]
     pub fn is_root(&self) -> bool {
         self.policies.iter().any(|policy| policy == "root")
+    }
+
+    /// Whether it was made by no request but with the store or by its shares: it has no lease to show.
+    #[must_use]
+    pub fn is_first_root(&self) -> bool {
+        self.path == ROOT_PATH
     }
 
     #[must_use]

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::core::answer::Answered;
-use crate::node::http::json_object;
+use crate::node::json_body::json_object;
 
 /// A body's fields.
 pub(super) struct Fields {

@@ -73,12 +73,16 @@ fn shown(entry: &TokenEntry, text: &str, now: OffsetDateTime) -> Map<String, Val
     put("creation_time", json!(entry.creation_time));
     put("creation_ttl", json!(entry.ttl_secs));
     put("expire_time", json!(entry.expires_at.map(wire_time)));
-    put("issue_time", json!(wire_time(entry.issued_at)));
+    if !entry.is_first_root() {
+        put("issue_time", json!(wire_time(entry.issued_at)));
+    }
     put("ttl", json!(entry.ttl_left(now)));
     put("explicit_max_ttl", json!(entry.explicit_max_ttl_secs));
     put("entity_id", json!(entry.entity_id));
     put("type", json!(entry.type_name()));
-    put("renewable", json!(entry.renewable));
+    if !entry.is_first_root() {
+        put("renewable", json!(entry.renewable));
+    }
     if !entry.role.is_empty() {
         put("role", json!(entry.role));
     }
