@@ -13,6 +13,7 @@ pub mod lockout;
 pub mod meters;
 pub mod mount;
 pub mod mounts;
+pub mod moves;
 pub mod pipeline;
 pub mod policy;
 pub mod quota;

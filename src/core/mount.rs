@@ -183,7 +183,7 @@ impl MountTable {
             return Err(Fault::invalid(format!("too many mounts; at most {MAX_MOUNTS}")));
         }
         self.entries.push(entry);
-        self.entries.sort_by(|a, b| a.path.cmp(&b.path));
+        self.sort();
         Ok(())
     }
 
@@ -196,38 +196,44 @@ impl MountTable {
     /// Moves a row.
     ///
     /// # Errors
-    /// There is none, or the new path is not free.
+    /// There is none, or the new path is not free; its own old path counts.
     pub fn rename(&mut self, table: Table, from: &str, to: &str) -> Result<(), Fault> {
-        let mut entry =
-            self.remove(from).ok_or_else(|| Fault::invalid(format!("no matching mount at {from:?}")))?;
-        to.clone_into(&mut entry.path);
-        self.add(table, entry)
+        let prefix = table.prefix();
+        if self.at(from).is_none() {
+            return Err(Fault::invalid(format!("no matching mount at \"{prefix}{from}\"")));
+        }
+        if let Some(taken) = self.clash(to) {
+            return Err(Fault::invalid(format!("path already in use at \"{prefix}{}\"", taken.path)));
+        }
+        if let Some(entry) = self.at_mut(from) {
+            to.clone_into(&mut entry.path);
+        }
+        self.sort();
+        Ok(())
     }
 
     fn check_free(&self, table: Table, path: &str) -> Result<(), Fault> {
         let reserved: &[&str] = match table {
             Table::Secret => &["auth/", "sys/", "cubbyhole/", "identity/", "audit/"],
-            Table::Auth => &["token/"],
+            Table::Auth => &[],
         };
         if reserved.iter().any(|taken| path.starts_with(taken)) {
-            return Err(Fault::invalid(format!(
-                "cannot mount under existing mount {:?}",
-                owner(reserved, path)
-            )));
+            return Err(Fault::invalid(format!("cannot mount {path:?}")));
         }
-        let clash =
-            self.entries.iter().find(|entry| entry.path.starts_with(path) || path.starts_with(&entry.path));
-        match clash {
-            Some(entry) => {
-                Err(Fault::invalid(format!("path is already in use at {}{}", table.prefix(), entry.path)))
-            }
+        match self.clash(path) {
+            Some(taken) => Err(Fault::invalid(format!("path is already in use at {}", taken.path))),
             None => Ok(()),
         }
     }
-}
 
-fn owner<'r>(reserved: &[&'r str], path: &str) -> &'r str {
-    reserved.iter().find(|taken| path.starts_with(**taken)).copied().unwrap_or_default()
+    /// A mount at `path`, above it or below it.
+    fn clash(&self, path: &str) -> Option<&MountEntry> {
+        self.entries.iter().find(|entry| entry.path.starts_with(path) || path.starts_with(&entry.path))
+    }
+
+    fn sort(&mut self) {
+        self.entries.sort_by(|a, b| a.path.cmp(&b.path));
+    }
 }
 
 /// The path of a mount as operators give it: no slash in front, one behind, no empty, `.` or `..` segment.
@@ -258,7 +264,13 @@ mod tests {
         table.add(Table::Secret, MountEntry::new(Table::Secret, "kv2/", "kv")).unwrap();
         table.rename(Table::Secret, "kv2/", "team/kv/").unwrap();
         assert!(table.at("kv2/").is_none() && table.at("team/kv/").is_some());
-        assert!(table.rename(Table::Secret, "gone/", "x/").is_err());
+        for (from, to, text) in [
+            ("gone/", "x/", "no matching mount at \"gone/\""),
+            ("kv/", "team/kv/", "path already in use at \"team/kv/\""),
+            ("kv/", "kv/deeper/", "path already in use at \"kv/\""),
+        ] {
+            assert_eq!(table.rename(Table::Secret, from, to).unwrap_err().to_string(), text);
+        }
     }
 
     #[test]

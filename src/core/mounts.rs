@@ -151,7 +151,7 @@ impl Mounts {
     pub fn remap(&self, tx: &mut Transaction, table: Table, from: &str, to: &str) -> Result<(), Fault> {
         let mut rows = load(tx, table)?;
         if rows.at(from).is_some_and(MountEntry::is_builtin) {
-            return Err(Fault::invalid(format!("cannot remount {from}")));
+            return Err(Fault::invalid(format!("cannot remount \"{}{from}\"", table.prefix())));
         }
         rows.rename(table, from, to)?;
         let whole = |path: &str| format!("{}{path}", table.prefix());

@@ -28,7 +28,7 @@ pub use response::{
     Alias, Auth, Body, Fault, Granted, LeaseRequest, Raw, Response, Streamed, TokenKind, WrapInfo,
     WrapRequest,
 };
-pub use route::{Access, Cost, Effect, Endpoint, Exists, Field, FieldKind, Method, Route, Routes};
+pub use route::{Access, Cost, Effect, Endpoint, Exists, Field, FieldKind, Method, Route, Routes, WRITE};
 pub use stream::{Chunk, Stream};
 
 use crate::barrier::View;

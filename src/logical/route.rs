@@ -72,6 +72,9 @@ pub struct Field {
     pub description: &'static str,
 }
 
+/// What a PUT or POST is.
+pub const WRITE: &[Operation] = &[Operation::Create, Operation::Update];
+
 /// One operation of a route.
 pub struct Method<B> {
     pub operations: &'static [Operation],
@@ -117,9 +120,51 @@ pub struct Routes<B: 'static> {
     open_first: Vec<usize>,
 }
 
+// === impl Route ===
+
+impl<B> Route<B> {
+    /// A route of the common form: a write is an update, whether or not there was something.
+    pub const fn new(
+        pattern: &'static str,
+        access: Access,
+        methods: &'static [Method<B>],
+        fields: &'static [Field],
+        summary: &'static str,
+    ) -> Self {
+        Self { pattern, access, methods, exists: None, fields, summary }
+    }
+}
+
 // === impl Method ===
 
+/// How a handler is given to a table.
+type Run<B> = fn(&B, &mut Call<'_>) -> Answer;
+
 impl<B> Method<B> {
+    /// A read of the cluster's state.
+    pub const fn read(run: Run<B>) -> Self {
+        Self::new(&[Operation::Read], Effect::Read, run)
+    }
+
+    /// A list of it.
+    pub const fn list(run: Run<B>) -> Self {
+        Self::new(&[Operation::List], Effect::Read, run)
+    }
+
+    /// A change, be it the first or not.
+    pub const fn write(run: Run<B>) -> Self {
+        Self::new(WRITE, Effect::Write, run)
+    }
+
+    pub const fn delete(run: Run<B>) -> Self {
+        Self::new(&[Operation::Delete], Effect::Write, run)
+    }
+
+    /// A verb of a write that only computes or looks up.
+    pub const fn asks(run: Run<B>) -> Self {
+        Self::new(WRITE, Effect::Read, run)
+    }
+
     /// A light handler.
     pub const fn new(
         operations: &'static [Operation],

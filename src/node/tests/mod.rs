@@ -2,6 +2,7 @@
 
 mod audit;
 mod classify;
+mod mounts;
 mod wrapping;
 
 use std::sync::Arc;
