@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::answer;
 use super::audit::{
     AuditError, AuthEntry, Broker, Entry, Kind, MountEntryInfo, PolicyResults, RequestEntry, ResponseEntry,
 };
@@ -49,6 +50,8 @@ pub(super) struct Trail {
     identity_policies: Vec<String>,
     /// Whether the backend was asked anything.
     is_routed: bool,
+    /// Refused before policies or a backend were asked: little is told of it.
+    is_unread: bool,
     is_written: bool,
 }
 
@@ -79,6 +82,7 @@ impl Trail {
             policies: None,
             identity_policies: Vec::new(),
             is_routed: false,
+            is_unread: false,
             is_written: false,
         }
     }
@@ -111,6 +115,7 @@ impl Trail {
         self.identity_policies = grounds.identity_policies;
     }
 
+    /// The mount is asked something.
     pub(super) fn routed(&mut self) {
         self.is_routed = true;
     }
@@ -127,6 +132,15 @@ impl Trail {
         self.log(Kind::Request, self.auth(), None, error).map_err(|AuditError| internal_error())
     }
 
+    /// Writes the only line of a request that was refused before policies or a backend were asked.
+    ///
+    /// # Errors
+    /// No device took it.
+    pub(super) fn unread(&mut self, fault: &Fault) -> Result<(), Fault> {
+        (self.is_unread, self.policies) = (true, None);
+        self.request(Some(fault))
+    }
+
     /// Writes the response's line, after its changes are committed.
     ///
     /// # Errors
@@ -138,20 +152,39 @@ impl Trail {
         let mount = self.mount();
         match outcome {
             Ok(response) => {
+                let login = response.granted.as_deref().or(response.wrapped_grant.as_deref());
+                let login = login.filter(|_| self.is_open).map(logged_in);
                 let granted = response.granted.as_deref().map(granted);
-                let auth = granted.clone().filter(|_| self.is_open).unwrap_or_else(|| self.auth());
-                let entry = ResponseEntry { auth: granted, mount, ..response_entry(response) };
+                let data = self.answered(response, outcome);
+                let entry = ResponseEntry { auth: granted, mount, data, ..response_entry(response) };
+                let auth = login.unwrap_or_else(|| self.auth());
                 self.log(Kind::Response, auth, Some(entry), String::new())
             }
             Err(fault) => {
                 let Failure { error, data } = failure(fault, self.is_login());
                 let data = data.map(|text| Map::from_iter([("error".to_owned(), Value::String(text))]));
-                let entry =
-                    ResponseEntry { mount, data: data.unwrap_or_default(), ..ResponseEntry::default() };
-                let auth = if self.is_login() { AuthEntry::default() } else { self.auth() };
+                let data = data.or_else(|| self.told_beside(outcome)).unwrap_or_default();
+                let entry = ResponseEntry { mount, data, ..ResponseEntry::default() };
+                let is_wrong = self.is_login() && matches!(fault, Fault::WrongCredentials(_));
+                let auth = if is_wrong { AuthEntry::default() } else { self.auth() };
                 self.log(Kind::Response, auth, Some(entry), error)
             }
         }
+    }
+
+    /// What is told beside a 404 is an HTTP answer of the backend's own.
+    fn told_beside(&self, outcome: &Result<Response, Fault>) -> Option<Map<String, Value>> {
+        matches!(outcome, Err(Fault::NotFoundWith(_))).then(|| self.as_http(outcome))
+    }
+
+    /// So is what has a status of its own.
+    fn answered(&self, response: &Response, outcome: &Result<Response, Fault>) -> Map<String, Value> {
+        if response.status.is_some() { self.as_http(outcome) } else { data(&response.body) }
+    }
+
+    fn as_http(&self, outcome: &Result<Response, Fault>) -> Map<String, Value> {
+        let answered = answer::of(self.operation, self.request_id(), outcome);
+        http(answered.status, answered.content_type, &answered.body)
     }
 
     pub(super) fn is_login(&self) -> bool {
@@ -187,7 +220,7 @@ impl Trail {
         let incoming = &self.incoming;
         RequestEntry {
             id: incoming.id.to_string(),
-            client_id: self.token.as_deref().map(TokenEntry::client_id).unwrap_or_default(),
+            client_id: self.read_token().map(TokenEntry::client_id).unwrap_or_default(),
             operation: self.operation.as_str(),
             mount: self.mount(),
             client_token: incoming.token.as_ref().map(|text| text.to_string()).unwrap_or_default(),
@@ -205,14 +238,22 @@ impl Trail {
         }
     }
 
+    /// The token of a request that was looked into.
+    fn read_token(&self) -> Option<&TokenEntry> {
+        self.token.as_deref().filter(|_| !self.is_unread)
+    }
+
     /// The accessor is known once the mount was asked something: whether a write creates, or the request itself.
     fn mount(&self) -> MountEntryInfo {
         let Some(mounted) = &self.mounted else { return MountEntryInfo::default() };
-        let was_asked = self.is_routed || matches!(self.operation, Operation::Create | Operation::Update);
+        let point = mounted.info.path.clone();
+        if self.is_unread {
+            return MountEntryInfo { point, ..MountEntryInfo::default() };
+        }
         MountEntryInfo {
-            point: mounted.info.path.clone(),
+            point,
             kind: mounted.info.kind.clone(),
-            accessor: if was_asked { mounted.info.accessor.clone() } else { String::new() },
+            accessor: if self.is_routed { mounted.info.accessor.clone() } else { String::new() },
             class: match mounted.table {
                 Table::Secret => "secret",
                 Table::Auth => "auth",
@@ -221,7 +262,19 @@ impl Trail {
         }
     }
 
+    /// No more than that there is a token.
+    fn shown_auth(&self) -> AuthEntry {
+        AuthEntry {
+            client_token: self.incoming.token.as_ref().map(|text| text.to_string()).unwrap_or_default(),
+            accessor: self.token.as_ref().map(|token| token.accessor.clone()).unwrap_or_default(),
+            ..AuthEntry::default()
+        }
+    }
+
     fn auth(&self) -> AuthEntry {
+        if self.is_unread {
+            return self.shown_auth();
+        }
         let Some(token) = self.token.as_deref().filter(|_| !self.is_login()) else {
             return AuthEntry { policy_results: self.policies.clone(), ..AuthEntry::default() };
         };
@@ -239,6 +292,7 @@ impl Trail {
             num_uses: 0,
             remaining_uses: u64::try_from(token.num_uses).unwrap_or_default(),
             entity_id: token.entity_id.clone(),
+            entity_created: false,
             token_type: token.type_name(),
             token_ttl: token.ttl_secs,
             token_issue_time: whole_seconds(token.creation_time),
@@ -269,11 +323,15 @@ fn granted(granted: &Granted) -> AuthEntry {
     }
 }
 
+/// Who a login made of its client.
+fn logged_in(login: &Granted) -> AuthEntry {
+    AuthEntry { entity_created: login.entity_created, ..granted(login) }
+}
+
 fn response_entry(response: &Response) -> ResponseEntry {
     let has_lease = !response.lease_id.is_empty() || response.lease_duration_secs > 0;
     let wrap_info = response.wrapped.as_ref().and_then(|wrapped| serde_json::to_value(wrapped).ok());
     ResponseEntry {
-        data: data(&response.body),
         lease_id: has_lease.then(|| response.lease_id.clone()),
         warnings: response.warnings.clone(),
         wrap_info: wrap_info.map(object),
@@ -346,6 +404,7 @@ fn request_error(fault: &Fault) -> String {
     }
 }
 
+/// What a login fails of is told plainly; elsewhere the server makes a list of it.
 fn failure(fault: &Fault, is_login: bool) -> Failure {
     let invalid = || if is_login { "invalid credentials".to_owned() } else { one_error("invalid request") };
     let text = fault.to_string();
@@ -364,6 +423,9 @@ fn failure(fault: &Fault, is_login: bool) -> Failure {
         | Fault::WrongCredentials(_)
         | Fault::Conflict(_)
         | Fault::TooMany(_) => Failure { error: invalid(), data: Some(text) },
+        Fault::NeedsActive | Fault::Status { .. } | Fault::Internal(_) if is_login => {
+            Failure { error: text, data: None }
+        }
         Fault::NeedsActive | Fault::Status { .. } | Fault::Internal(_) => {
             Failure { error: one_error(&text), data: Some(text) }
         }

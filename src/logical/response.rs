@@ -56,6 +56,8 @@ pub struct Response {
     pub granted: Option<Box<Granted>>,
     /// The finished `wrap_info` block; the rest of the envelope stays empty beside it.
     pub wrapped: Option<Box<WrapInfo>>,
+    /// For the audit log only: the token of a login whose answer is wrapped.
+    pub wrapped_grant: Option<Box<Granted>>,
     /// The registered lease's id; empty: none.
     pub lease_id: String,
     pub lease_renewable: bool,
@@ -110,6 +112,9 @@ pub struct Granted {
     pub lease_duration: u64,
     pub renewable: bool,
     pub entity_id: String,
+    /// For the audit log only: this login made the entity.
+    #[serde(skip)]
+    pub entity_created: bool,
     pub token_type: String,
     pub orphan: bool,
     pub mfa_requirement: Option<Value>,

@@ -5,12 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::sync::watch;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::NodeError;
 use crate::barrier::{Barrier, Mode, Transaction};
-use crate::core::audit::{DeviceConfig, DeviceTable};
+use crate::core::audit::{Broker, DeviceConfig, DeviceTable, Entry, Salt};
 use crate::core::cached::FollowsRecord;
 use crate::core::cluster::Cluster;
 use crate::core::identity::Identity;
@@ -72,6 +74,7 @@ impl Contents {
         loop {
             let mut tx = self.barrier.begin(Mode::ReadWrite)?;
             let mut table = DeviceTable::load(&mut tx)?;
+            let missing = table.missing(&self.audit_devices);
             if table.reconcile(&self.audit_devices) {
                 table.store(&mut tx)?;
             }
@@ -79,11 +82,24 @@ impl Contents {
             VersionHistory::note(&mut tx, BUILD.version, now)?;
             self.policies.install(&mut tx, now).map_err(NodeError::Refused)?;
             match self.barrier.commit(tx).await {
-                Ok(_) | Err(CommitError::NotWritable) => return Ok(()),
+                Ok(_) => {
+                    missing.into_iter().for_each(|device| try_out(device, now));
+                    return Ok(());
+                }
+                Err(CommitError::NotWritable) => return Ok(()),
                 Err(CommitError::Conflict) => {}
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+/// A new device begins with a test line. One that cannot take it is told of here, and refuses every request later.
+fn try_out(device: &DeviceConfig, now: OffsetDateTime) {
+    let time = now.format(&Rfc3339).unwrap_or_default();
+    let line = Entry::test(Uuid::new_v4().to_string(), time);
+    if let Err(error) = Broker::try_out(device, Salt::new(&Salt::generate()), &line) {
+        tracing::error!(device = %device.path, %error, "an audit device failed its test line");
     }
 }
 

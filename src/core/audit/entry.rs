@@ -50,6 +50,8 @@ pub struct AuthEntry {
     /// Of the token shown.
     pub remaining_uses: u64,
     pub entity_id: String,
+    /// Whether this login made the entity.
+    pub entity_created: bool,
     /// `service` or `batch`; empty: there is no token.
     pub token_type: &'static str,
     pub token_ttl: u64,

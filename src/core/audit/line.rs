@@ -69,6 +69,8 @@ struct AuthLine<'e> {
     remaining_uses: u64,
     #[serde(skip_serializing_if = "str::is_empty")]
     entity_id: &'e str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    entity_created: bool,
     token_type: &'static str,
     #[serde(skip_serializing_if = "is_zero")]
     token_ttl: u64,
@@ -225,6 +227,7 @@ impl Veil<'_> {
             num_uses: auth.num_uses,
             remaining_uses: auth.remaining_uses,
             entity_id: &auth.entity_id,
+            entity_created: auth.entity_created,
             token_type: if auth.token_type.is_empty() { "default" } else { auth.token_type },
             token_ttl: auth.token_ttl,
             token_issue_time: &auth.token_issue_time,

@@ -107,6 +107,11 @@ impl DeviceTable {
         Ok(true)
     }
 
+    /// The declared devices that have no row yet as they are declared.
+    pub fn missing<'d>(&self, declared: &'d [DeviceConfig]) -> Vec<&'d DeviceConfig> {
+        declared.iter().filter(|device| !self.rows.iter().any(|row| row.device == **device)).collect()
+    }
+
     /// Makes the managed rows those of the configuration file; whether anything changed. Devices of the API stay but
     /// where a declared one takes their path; salts of rows that stay are kept.
     pub fn reconcile(&mut self, declared: &[DeviceConfig]) -> bool {
@@ -164,6 +169,10 @@ mod tests {
     fn the_file_rules_over_its_own_rows() {
         let mut table = DeviceTable::default();
         table.add(device("api/", "file")).unwrap();
+        assert_eq!(
+            table.missing(&[device("api/", "file"), device("one/", "file")]),
+            [&device("one/", "file")]
+        );
         assert!(table.reconcile(&[device("one/", "file"), device("two/", "file")]));
         assert_eq!(paths(&table), [("api/", false), ("one/", true), ("two/", true)]);
         assert_eq!(table.remove("one/"), Err(TableError::Managed));

@@ -12,6 +12,19 @@ use crate::core::token_store::nanos;
 use crate::logical::{self, Fault};
 
 impl Identity {
+    /// Whether somebody logged in by this name before, or was told of.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub fn knows(
+        &self,
+        tx: &mut Transaction,
+        mount: AliasMount<'_>,
+        alias: &logical::Alias,
+    ) -> Result<bool, Fault> {
+        Ok(entity_at(tx, mount.accessor, &alias.name)?.is_some())
+    }
+
     /// Who logs in: the entity of the alias, made when it is new. `groups` are the names the mount gives of the groups it
     /// is in.
     ///

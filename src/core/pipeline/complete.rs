@@ -16,7 +16,7 @@ use crate::core::policy::Subject;
 use crate::core::router::Mounted;
 use crate::core::token_store::TokenEntry;
 use crate::core::{expiration, wrapping};
-use crate::logical::{Auth, Body, Fault, LeaseRequest, Response, envelope};
+use crate::logical::{Auth, Body, Fault, Granted, LeaseRequest, Response, envelope};
 
 impl Core {
     pub(super) fn complete(
@@ -35,7 +35,8 @@ impl Core {
         let Some(wrap) = turn.incoming.wrap else { return Ok(response) };
         if let Some(answer) = to_wrap(turn, &response)? {
             let wrapped = wrapping::wrap(tx, &self.tokens, answer.beside(turn, wrap), turn.now)?;
-            response = Response { wrapped: Some(Box::new(wrapped)), ..Response::empty() };
+            let (wrapped, wrapped_grant) = (Some(Box::new(wrapped)), response.granted.take());
+            response = Response { wrapped, wrapped_grant, ..Response::empty() };
         }
         if let (true, Some(info)) = (wrap.jwt, &mut response.wrapped) {
             info.token = wrapping::jwt::sign(tx, info, &self.api_addr, turn.now.unix_timestamp())?;
@@ -43,17 +44,19 @@ impl Core {
         Ok(response)
     }
 
-    /// Who logs in; `None` where the method does not say.
+    /// Who logs in, and whether for the first time; `None` where the method does not say.
     fn entity(
         &self,
         tx: &mut Transaction,
         mounted: &Mounted,
         auth: &Auth,
         now: OffsetDateTime,
-    ) -> Result<Option<Arc<Subject>>, Fault> {
-        let Some(alias) = &auth.alias else { return Ok(None) };
+    ) -> Result<(Option<Arc<Subject>>, bool), Fault> {
+        let Some(alias) = &auth.alias else { return Ok((None, false)) };
         let mount = AliasMount { accessor: &mounted.entry.accessor, local: mounted.entry.local };
-        self.identity.log_in(tx, mount, alias, &auth.group_aliases, now).map(Some)
+        let is_new = !self.identity.knows(tx, mount, alias)?;
+        let subject = self.identity.log_in(tx, mount, alias, &auth.group_aliases, now)?;
+        Ok((Some(subject), is_new))
     }
 
     fn log_in(
@@ -65,13 +68,13 @@ impl Core {
         response: &mut Response,
     ) -> Result<(), Fault> {
         let mount = &target.mounted.info;
-        let subject = self.entity(tx, &target.mounted, auth, turn.now)?;
+        let (subject, entity_created) = self.entity(tx, &target.mounted, auth, turn.now)?;
         let (entity_id, policies) =
             subject.as_deref().map_or(("", &[][..]), |subject| (&subject.entity_id, &subject.policies));
         let path = &turn.incoming.path;
         let made = self.tokens.finish_login(tx, auth, mount, entity_id, policies, path, turn.now)?;
         response.warnings.extend(made.warnings);
-        response.granted = Some(Box::new(made.granted));
+        response.granted = Some(Box::new(Granted { entity_created, ..made.granted }));
         Ok(())
     }
 }

@@ -34,6 +34,7 @@ use super::policy::{KeyFilter, Subjects};
 use super::quota::{Quotas, Verdict as Limit};
 use super::token_store::{TokenEntry, TokenStore};
 use super::trail::{self, Grounds, Trail};
+use super::wrapping;
 use crate::api::operation::Operation as Asked;
 use crate::barrier::{Barrier, Mode, Transaction};
 use crate::logical::{Access, Cost, Effect, Fault, Operation, Request, Response};
@@ -172,7 +173,7 @@ impl Core {
         let mut settled = Settled::default();
         let incoming = &match self.about_a_wrapping_token(incoming, trail.now) {
             Ok(incoming) => incoming,
-            Err(fault) => return refused(trail, fault),
+            Err(fault) => return self.refused(incoming, trail, fault),
         };
         for _ in 0..MAX_RUNS {
             match self.run(incoming, &mut settled, trail).await {
@@ -184,6 +185,17 @@ impl Core {
         }
         let text = "too many concurrent changes of what this request reads; try again".to_owned();
         failed(trail, Fault::Status { status: 500, text })
+    }
+
+    /// Before policies or a backend were asked: one line tells it.
+    fn refused(&self, incoming: &Arc<Incoming>, trail: &mut Trail, fault: Fault) -> Answered {
+        let target = Target::find(&self.mounts.router(), incoming);
+        let entry = self.barrier.begin(Mode::ReadOnly).ok();
+        let entry = entry.and_then(|mut tx| self.token(&mut tx, incoming, trail.now).ok()).flatten();
+        trail.about(target.as_ref().map(|target| &target.mounted), false, entry.as_ref());
+        // The client is told more than the log.
+        let fault = trail.unread(&Fault::invalid(wrapping::INVALID)).err().unwrap_or(fault);
+        answer::of(trail.operation, trail.request_id(), &Err(fault))
     }
 
     /// `None`: it is to be run again, and to write.
@@ -341,7 +353,12 @@ impl Core {
     ) -> Result<Option<Admitted>, Fault> {
         let mut request =
             turn.target.map(|target| target.request(turn.incoming, trail.operation, turn.token));
-        if let (Some(target), Some(request)) = (turn.target, &mut request) {
+        // Who may not ask at all is not told whether something exists, and neither is the log.
+        let may_ask = |target: &&Target| turn.token.is_some() || target.access == Access::Open;
+        if let (Some(target), Some(request)) = (turn.target.filter(may_ask), &mut request) {
+            if request.operation == Operation::Update {
+                trail.routed();
+            }
             request.operation = target.create_or_update(tx, request, turn.now)?;
             trail.operation = request.operation;
         }
@@ -427,12 +444,6 @@ fn told(trail: &Trail, outcome: &Result<Response, Fault>) -> Answered {
 
 fn failed(trail: &Trail, fault: Fault) -> Answered {
     told(trail, &Err(fault))
-}
-
-/// Before anything of the request was looked at.
-fn refused(trail: &mut Trail, fault: Fault) -> Answered {
-    let fault = trail.request(Some(&fault)).err().unwrap_or(fault);
-    failed(trail, fault)
 }
 
 fn commit_fault(error: &CommitError) -> Fault {

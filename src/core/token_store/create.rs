@@ -256,6 +256,7 @@ pub(super) fn granted(entry: &TokenEntry, lease_duration: u64) -> Granted {
         lease_duration,
         renewable: entry.renewable,
         entity_id: entry.entity_id.clone(),
+        entity_created: false,
         token_type: entry.type_name().to_owned(),
         orphan: entry.orphan,
         mfa_requirement: None,
