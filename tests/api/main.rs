@@ -8,6 +8,7 @@
 mod answer;
 mod compare;
 mod differences;
+mod hvac;
 mod mask;
 mod process;
 mod replay;
@@ -32,9 +33,13 @@ macro_rules! families {
 
 families!(
     approle,
+    audit_lines,
+    bao_ceremonies,
+    bao_output,
     bao_session,
     cubbyhole,
     health,
+    hvac_session,
     identity,
     kv1,
     kv2,
@@ -52,6 +57,21 @@ families!(
     wrapping,
 );
 
+/// The sessions once more with our command line: it ends as the official one does with the real server.
+mod own {
+    macro_rules! sessions {
+        ($($name:ident),* $(,)?) => {
+            mod openbao {
+                $(#[test] fn $name() { crate::replay::with_our_client(stringify!($name), crate::server::Make::OpenBao); })*
+            }
+            mod node {
+                $(#[test] fn $name() { crate::replay::with_our_client(stringify!($name), crate::server::Make::Node); })*
+            }
+        };
+    }
+    sessions!(bao_ceremonies, bao_output, bao_session);
+}
+
 #[test]
 fn every_scenario_has_a_test() {
     let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api/scenarios");
@@ -59,7 +79,8 @@ fn every_scenario_has_a_test() {
         .unwrap()
         .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
         .collect();
-    files.push(replay::SESSION.to_owned());
+    files.push(hvac::HVAC.to_owned());
+    files.extend(session::SESSIONS.iter().map(|name| (*name).to_owned()));
     let mut listed: Vec<&str> = FAMILIES.to_vec();
     files.sort();
     listed.sort_unstable();

@@ -23,6 +23,7 @@ const VOLATILE: &[&str] = &[
     "procs",
     "bootTime",
     "code_size",
+    "remote_port",
 ];
 /// Texts that are random and have no shape of their own.
 const RANDOM: &[&str] = &[

@@ -3,18 +3,20 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::answer::Answer;
 use crate::compare::{self, Difference};
 use crate::differences::{self, Differences};
+use crate::hvac::{self, HVAC};
+use crate::mask;
 use crate::scenario::{Line, Saved, Scenario, Step, folder};
 use crate::server::{Make, Server};
+use crate::session::{self, SESSIONS};
 use crate::wire::{self, Got};
-
-/// The family whose steps are lines for the command line.
-pub(crate) const SESSION: &str = "bao_session";
 
 /// Records when asked to; otherwise the real server must answer as recorded: the masks hide all that varies.
 pub(crate) fn against_openbao(family: &str) {
@@ -30,10 +32,21 @@ pub(crate) fn against_openbao(family: &str) {
     assert!(found.is_empty(), "the real server answered otherwise than recorded:\n{}", lines(&found));
 }
 
-/// A node must answer as recorded, but for the intended differences. A family of the list of open ones only says so.
+/// A node must answer as recorded, but for the intended differences.
 pub(crate) fn against_the_node(family: &str) {
-    let open = differences::not_yet().iter().any(|name| name == family);
-    let outcome = std::panic::catch_unwind(|| node_differences(family));
+    hold(family, family, || run(family, Make::Node));
+}
+
+/// A session with our command line against either server ends as recorded with the official one and the real server.
+/// What the node answers otherwise on purpose it does here too.
+pub(crate) fn with_our_client(session: &str, make: Make) {
+    hold("own", session, || session::run(session, make, Make::Node));
+}
+
+/// A name of the list of open ones only says how it differs.
+fn hold(name: &str, family: &str, answers: impl FnOnce() -> Vec<Answer> + std::panic::UnwindSafe) {
+    let open = differences::not_yet().iter().any(|one| one == name);
+    let outcome = std::panic::catch_unwind(|| unintended(name, family, &answers()));
     match outcome {
         Ok((steps, found)) if open => {
             println!("NOT YET: {family}: {} difference(s) in {steps} steps\n{}", found.len(), lines(&found));
@@ -46,11 +59,10 @@ pub(crate) fn against_the_node(family: &str) {
     }
 }
 
-fn node_differences(family: &str) -> (usize, Vec<Difference>) {
-    let answers = run(family, Make::Node);
+fn unintended(name: &str, family: &str, answers: &[Answer]) -> (usize, Vec<Difference>) {
     let intended = Differences::load();
-    let mut found = differences(&recorded(family), &answers);
-    found.retain(|one| !intended.intended(family, one));
+    let mut found = differences(&recorded(family), answers);
+    found.retain(|one| !intended.intended(family, one) && !intended.intended(name, one));
     report(family, answers.len(), &found);
     (answers.len(), found)
 }
@@ -76,15 +88,25 @@ fn report(family: &str, steps: usize, found: &[Difference]) {
     }
 }
 
+/// Lines of a file may be more, fewer or others: then what is compared ends there.
 fn differences(theirs: &[Answer], ours: &[Answer]) -> Vec<Difference> {
-    assert_eq!(theirs.len(), ours.len(), "the scenario has changed since it was recorded");
-    let pairs = theirs.iter().zip(ours).enumerate();
-    pairs.flat_map(|(n, (a, b))| compare::answers(n + 1, a, b)).collect()
+    let same = theirs.iter().zip(ours).take_while(|(a, b)| a.step == b.step).count();
+    let pairs = theirs.iter().zip(ours).take(same).enumerate();
+    let mut found: Vec<Difference> = pairs.flat_map(|(n, (a, b))| compare::answers(n + 1, a, b)).collect();
+    let name = |answers: &[Answer]| answers.get(same).map_or("(the end)", |one| &one.step).to_owned();
+    if same < theirs.len().max(ours.len()) {
+        let (theirs, ours) = (name(theirs), name(ours));
+        found.push(Difference { step: theirs.clone(), number: same + 1, field: "step".into(), theirs, ours });
+    }
+    found
 }
 
 fn run(family: &str, make: Make) -> Vec<Answer> {
-    if family == SESSION {
-        return crate::session::run(make);
+    if SESSIONS.contains(&family) {
+        return session::run(family, make, Make::OpenBao);
+    }
+    if family == HVAC {
+        return hvac::run(make);
     }
     let scenario = Scenario::load(family);
     let server = Server::start(make, scenario.kind);
@@ -95,10 +117,23 @@ fn run(family: &str, make: Make) -> Vec<Answer> {
     for line in &scenario.lines {
         match line {
             Line::Wait(millis) => std::thread::sleep(Duration::from_millis(*millis)),
+            Line::File(name) => answers.extend(file(&server.scratch.path().join(name), &saved)),
             Line::Step(step) => answers.push(take(server.address, step, &mut saved)),
         }
     }
     answers
+}
+
+/// Each line as an answer, named by what it says it is about.
+fn file(path: &Path, saved: &Saved) -> Vec<Answer> {
+    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let answer = |line: &str| {
+        let body = mask::body(serde_json::from_str(line).unwrap(), saved);
+        let about = ["/type", "/request/path"].map(|at| body.pointer(at).and_then(Value::as_str));
+        let step = about.map(Option::unwrap_or_default).join(" ");
+        Answer { step, status: 0, headers: Default::default(), body }
+    };
+    text.lines().map(answer).collect()
 }
 
 fn take(to: SocketAddr, step: &Step, saved: &mut Saved) -> Answer {

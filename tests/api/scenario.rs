@@ -1,7 +1,7 @@
 //! A scenario is a text: one step a line, run in order against one fresh server.
 //!
 //! ```text
-//! server: dev                      how the server starts: `dev` or `fresh`
+//! server: dev                      how the server starts: `dev`, `fresh` or `audited`
 //! # a remark
 //! POST sys/mounts/kv {"type":"kv"} the root token, below /v1/
 //! @t GET kv/a +X-Vault-Wrap-TTL=60 the token saved as `t` (`@-`: none), one more header
@@ -9,6 +9,7 @@
 //! PUT kv/a raw:{"broken            a body that is not JSON; `{{t}}` stands for a saved value everywhere
 //! ~GET sys/host-info               only the shape of the answer counts: its values are the machine's
 //! wait 1100                        milliseconds
+//! lines audit.log                  every line of a file in the server's directory is an answer
 //! ```
 
 use std::collections::BTreeMap;
@@ -24,6 +25,8 @@ pub(crate) type Saved = BTreeMap<String, String>;
 #[derive(Debug, Clone)]
 pub(crate) enum Line {
     Wait(u64),
+    /// A file of JSON lines in the server's directory.
+    File(String),
     Step(Step),
 }
 
@@ -58,9 +61,9 @@ impl Scenario {
         let mut lines = Vec::new();
         for line in text.lines().map(str::trim_end).filter(|l| !l.is_empty() && !l.starts_with('#')) {
             match line.split_once(' ') {
-                Some(("server:", "fresh")) => kind = Kind::Fresh,
-                Some(("server:", "dev")) => kind = Kind::Dev,
+                Some(("server:", named)) => kind = Kind::named(named),
                 Some(("wait", time)) => lines.push(Line::Wait(time.parse().unwrap())),
+                Some(("lines", file)) => lines.push(Line::File(file.to_owned())),
                 Some(_) | None => lines.push(Line::Step(step(line))),
             }
         }

@@ -27,6 +27,19 @@ pub(crate) enum Kind {
     Dev,
     /// From a configuration file with an in-memory storage: not yet initialised.
     Fresh,
+    /// As `Fresh`, with an audit device `file` that writes `audit.log`.
+    Audited,
+}
+
+impl Kind {
+    pub(crate) fn named(name: &str) -> Self {
+        match name {
+            "dev" => Self::Dev,
+            "fresh" => Self::Fresh,
+            "audited" => Self::Audited,
+            _ => panic!("no server starts as {name:?}"),
+        }
+    }
 }
 
 /// A running server.
@@ -48,9 +61,9 @@ impl Server {
                 command.args(["-dev", "-dev-root-token-id=root", "-dev-no-store-token"]);
                 command.arg(format!("-dev-listen-address={address}"));
             }
-            Kind::Fresh => {
+            Kind::Fresh | Kind::Audited => {
                 let file = scratch.path().join("server.hcl");
-                std::fs::write(&file, configuration(address)).unwrap();
+                std::fs::write(&file, configuration(address, kind, scratch.path())).unwrap();
                 command.arg("-config").arg(file);
             }
         }
@@ -78,7 +91,7 @@ impl Server {
         loop {
             let (question, wanted) = match kind {
                 Kind::Dev => (&mounts, 200),
-                Kind::Fresh => (&health, 501),
+                Kind::Fresh | Kind::Audited => (&health, 501),
             };
             if wire::send(self.address, question).is_ok_and(|got| got.status == wanted) {
                 return;
@@ -101,10 +114,17 @@ pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-fn configuration(address: SocketAddr) -> String {
+fn configuration(address: SocketAddr, kind: Kind, scratch: &Path) -> String {
+    let audit = match kind {
+        Kind::Dev | Kind::Fresh => String::new(),
+        Kind::Audited => format!(
+            "audit \"file\" \"file\" {{\n  options {{\n    file_path = \"{}/audit.log\"\n  }}\n}}\n",
+            scratch.display()
+        ),
+    };
     format!(
         "storage \"inmem\" {{}}\nlistener \"tcp\" {{\n  address = \"{address}\"\n  tls_disable = true\n  disable_unauthed_rekey_endpoints = false\n  disable_unauthed_generate_root_endpoints = false\n}}\n\
-         disable_mlock = true\napi_addr = \"http://{address}\"\n"
+         disable_mlock = true\napi_addr = \"http://{address}\"\n{audit}"
     )
 }
 
