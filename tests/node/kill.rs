@@ -1,9 +1,10 @@
 //! `kill -9` under write load: what was acknowledged is there, nothing is there by half.
 //!
-//! Each write is a new version of a kv v2 secret: two records and the metadata in one transaction.
+//! Each write is a new version of a kv v2 secret: two records and the metadata in one transaction. Beside them tokens are
+//! made and revoked: a token, its accessor and its lease come and go together.
 //! `UNDERSTUDY_KILLS` sets how often the node is killed (6).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,12 +17,20 @@ use crate::support::client::Client;
 use crate::support::seed::seeded;
 
 const WRITERS: usize = 16;
+const ISSUERS: usize = 4;
 
 /// What one writer knows of its secret: the last version that was acknowledged, and how many it has tried to write.
 #[derive(Debug, Clone, Copy, Default)]
 struct Written {
     acknowledged: u64,
     tried: u64,
+}
+
+/// What one maker of tokens was told in one round: token and accessor of those it made, and those it revoked again.
+#[derive(Debug, Default)]
+struct Issued {
+    live: Vec<(String, String)>,
+    revoked: Vec<String>,
 }
 
 #[tokio::test]
@@ -41,13 +50,16 @@ async fn survive(storage: &str) {
     let kv = json!({"type": "kv", "options": {"version": "2"}});
     place.root().must(http::Method::POST, "/v1/sys/mounts/kv", Some(&kv)).await;
     let mut secrets = [Written::default(); WRITERS];
-    let mut total = 0;
+    let mut accessors = HashSet::new();
+    let (mut total, mut tokens) = (0, 0);
     for _ in 0..kills() {
         let before: u64 = secrets.iter().map(|written| written.acknowledged).sum();
         let stop = Arc::new(AtomicBool::new(false));
         let writers: Vec<_> = (0..WRITERS)
             .map(|number| tokio::spawn(write(place.root(), number, secrets[number], Arc::clone(&stop))))
             .collect();
+        let issuers: Vec<_> =
+            (0..ISSUERS).map(|_| tokio::spawn(issue(place.root(), Arc::clone(&stop)))).collect();
         // How long it writes is the test's input, not a wait for something.
         tokio::time::sleep(Duration::from_millis(random.u64(20..300))).await;
         running.kill();
@@ -55,14 +67,27 @@ async fn survive(storage: &str) {
         for (number, writer) in writers.into_iter().enumerate() {
             secrets[number] = writer.await.unwrap();
         }
+        let mut issued = Vec::new();
+        for issuer in issuers {
+            issued.push(issuer.await.unwrap());
+        }
         running = place.start().await;
+        for one in &issued {
+            check_tokens(&mut place.root(), one).await;
+            tokens += one.live.len() + one.revoked.len();
+        }
+        no_accessor_dangles(&mut place.root(), &mut accessors).await;
         for (number, written) in secrets.iter_mut().enumerate() {
             *written = check(&mut place.root(), number, *written).await;
         }
         total += secrets.iter().map(|written| written.acknowledged).sum::<u64>() - before;
     }
     assert!(total > u64::from(kills()), "the writers hardly wrote: {total}");
-    println!("{storage}: {} kills, {total} acknowledged writes", kills());
+    assert!(tokens > 0, "no token was made");
+    println!(
+        "{storage}: {} kills, {total} acknowledged writes, {tokens} acknowledged tokens; none lost, none there by half",
+        kills()
+    );
     drop(running);
 }
 
@@ -110,4 +135,59 @@ async fn check(client: &mut Client, number: usize, written: Written) -> Written 
         assert_eq!(read.json()["data"]["data"]["n"].to_string(), *version);
     }
     Written { acknowledged: current, tried: current }
+}
+
+/// Makes tokens until the node is gone, and revokes every third again.
+async fn issue(mut client: Client, stop: Arc<AtomicBool>) -> Issued {
+    let mut issued = Issued::default();
+    while !stop.load(Ordering::Relaxed) {
+        let body = json!({"policies": ["default"], "ttl": "1h"});
+        let Ok(answer) = client.post("/v1/auth/token/create", &body).await else { break };
+        if answer.status != StatusCode::OK {
+            break;
+        }
+        let text = |name: &str| answer.json()["auth"][name].as_str().unwrap().to_owned();
+        let (token, accessor) = (text("client_token"), text("accessor"));
+        if fastrand::u8(..3) > 0 {
+            issued.live.push((token, accessor));
+            continue;
+        }
+        match client.post("/v1/auth/token/revoke", &json!({ "token": token })).await {
+            Ok(answer) if answer.status == StatusCode::NO_CONTENT => issued.revoked.push(token),
+            // Perhaps revoked: nothing is known of it.
+            Ok(_) | Err(_) => break,
+        }
+    }
+    issued
+}
+
+async fn check_tokens(client: &mut Client, issued: &Issued) {
+    for (token, accessor) in &issued.live {
+        let found = client.post("/v1/auth/token/lookup", &json!({ "token": token })).await.unwrap();
+        assert_eq!(found.status, StatusCode::OK, "an acknowledged token is gone");
+        assert_eq!(found.json()["data"]["accessor"], json!(accessor));
+        assert!(found.json()["data"]["ttl"].as_u64().unwrap() > 0, "it has its lease");
+        let found =
+            client.post("/v1/auth/token/lookup-accessor", &json!({ "accessor": accessor })).await.unwrap();
+        assert_eq!(found.status, StatusCode::OK, "the accessor of an acknowledged token is gone");
+    }
+    for token in &issued.revoked {
+        let found = client.post("/v1/auth/token/lookup", &json!({ "token": token })).await.unwrap();
+        assert_ne!(found.status, StatusCode::OK, "a revoked token is back");
+    }
+}
+
+/// Every accessor that was not known yet has its token: also where nobody was told of it.
+async fn no_accessor_dangles(client: &mut Client, known: &mut HashSet<String>) {
+    let listed = client.list("/v1/auth/token/accessors").await.unwrap().json();
+    let listed: Vec<String> = serde_json::from_value(listed["data"]["keys"].clone()).unwrap();
+    for accessor in listed {
+        if known.insert(accessor.clone()) {
+            let found = client
+                .post("/v1/auth/token/lookup-accessor", &json!({ "accessor": accessor }))
+                .await
+                .unwrap();
+            assert_eq!(found.status, StatusCode::OK, "an accessor without its token");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -44,6 +44,18 @@ impl Place {
         self.scratch.path()
     }
 
+    /// More of the configuration, before the first start.
+    pub(crate) fn configure(&self, more: &str) {
+        let text = std::fs::read_to_string(self.config()).unwrap();
+        std::fs::write(self.config(), text + more).unwrap();
+    }
+
+    /// The unseal key in hex and the root token, once it was started.
+    pub(crate) fn keys(&self) -> (&str, &str) {
+        let keys = self.keys.as_ref().unwrap();
+        (&keys.unseal, &keys.root)
+    }
+
     fn config(&self) -> PathBuf {
         self.path().join("node.hcl")
     }
@@ -52,7 +64,10 @@ impl Place {
     pub(crate) async fn start(&mut self) -> Running {
         let log =
             std::fs::OpenOptions::new().create(true).append(true).open(self.path().join("log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_understudy"))
+        // Whether cores are written must be the node's own decision.
+        let child = Command::new("sh")
+            .args(["-c", "ulimit -S -c \"$(ulimit -H -c)\"; exec \"$0\" \"$@\""])
+            .arg(env!("CARGO_BIN_EXE_understudy"))
             .args(["server", "-config"])
             .arg(self.config())
             .current_dir(self.path())
@@ -107,6 +122,13 @@ impl Running {
         self.child.wait().unwrap();
     }
 
+    /// As a fault of its own would end it.
+    pub(crate) fn abort(mut self) -> ExitStatus {
+        let process = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(process, rustix::process::Signal::ABORT).unwrap();
+        self.child.wait().unwrap()
+    }
+
     pub(crate) fn resident_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
@@ -123,7 +145,7 @@ impl Drop for Running {
 }
 
 /// Free a moment ago: the node binds it next.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
