@@ -4,6 +4,8 @@
 //! layer does not import it.
 
 mod hclog;
+mod loggers;
+mod watch;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -14,10 +16,18 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
+
+use hclog::Hclog;
+use loggers::Loggers;
+use watch::{WatchLayer, Watchers};
+
+pub use loggers::REST;
+pub use watch::{Lines, TooManyWatchers, WATCHERS};
 
 /// Which program this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,10 +64,14 @@ pub enum Output {
     File(PathBuf),
 }
 
-/// Changes the running log.
+/// Changes the running log, and looks at it.
 #[derive(Debug, Clone)]
 pub struct LogControl {
-    level: reload::Handle<LevelFilter, Registry>,
+    loggers: Arc<Mutex<Loggers>>,
+    filter: reload::Handle<Targets, Registry>,
+    watchers: Arc<Watchers>,
+    /// The most that a watcher wants.
+    watched: reload::Handle<LevelFilter, Registry>,
     output: Shared,
 }
 
@@ -70,6 +84,8 @@ pub enum LogError {
     Installed,
     #[error("the log is gone: {0}")]
     Gone(#[from] reload::Error),
+    #[error(transparent)]
+    Watchers(#[from] TooManyWatchers),
     #[error("unknown log level `{0}`; use error, warn, info, debug or trace")]
     UnknownLevel(String),
 }
@@ -91,30 +107,97 @@ pub(crate) fn build(
     output: &Output,
 ) -> Result<(impl tracing::Subscriber + Send + Sync + use<>, LogControl), LogError> {
     let output = Shared::open(output)?;
-    let (filter, level) = reload::Layer::new(LevelFilter::from_level(level));
+    let (loggers, watchers) = (Loggers::new(level), Arc::<Watchers>::default());
+    let (passing, filter) = reload::Layer::new(loggers.targets());
+    let (wanted, watched) = reload::Layer::new(LevelFilter::OFF);
     let lines = fmt::layer().with_writer(output.clone()).with_target(true).with_ansi(false);
     let lines = match format {
         Format::Json => lines.json().flatten_event(true).boxed(),
         Format::Text => lines.boxed(),
-        Format::HclogText => lines.event_format(hclog::Hclog::Text).boxed(),
-        Format::HclogJson => lines.event_format(hclog::Hclog::Json).boxed(),
+        Format::HclogText => lines.event_format(Hclog::Text).boxed(),
+        Format::HclogJson => lines.event_format(Hclog::Json).boxed(),
     };
-    Ok((Registry::default().with(filter).with(lines), LogControl { level, output }))
+    let layers = vec![
+        lines.with_filter(passing).boxed(),
+        WatchLayer(Arc::clone(&watchers)).with_filter(wanted).boxed(),
+    ];
+    let loggers = Arc::new(Mutex::new(loggers));
+    Ok((Registry::default().with(layers), LogControl { loggers, filter, watchers, watched, output }))
 }
 
 // === impl LogControl ===
 impl LogControl {
-    /// The level now; `OFF` never.
+    /// The configured level.
     #[must_use]
     pub fn level(&self) -> &'static str {
-        let level = self.level.with_current(|filter| filter.into_level());
-        level.ok().flatten().map_or("off", word)
+        word(self.loggers.lock().configured())
     }
 
+    /// Takes another level as the configured one, for every logger.
+    ///
     /// # Errors
     /// The log ended.
     pub fn set_level(&self, level: Level) -> Result<(), LogError> {
-        Ok(self.level.reload(LevelFilter::from_level(level))?)
+        let mut loggers = self.loggers.lock();
+        *loggers = Loggers::new(level);
+        Ok(self.filter.reload(loggers.targets())?)
+    }
+
+    /// Every logger with its level, by name.
+    #[must_use]
+    pub fn loggers(&self) -> Vec<(&'static str, &'static str)> {
+        self.loggers.lock().list().into_iter().map(|(name, level)| (name, word(level))).collect()
+    }
+
+    /// Gives every logger this level, or the configured one (`None`).
+    ///
+    /// # Errors
+    /// The log ended.
+    pub fn set_loggers(&self, level: Option<Level>) -> Result<(), LogError> {
+        let mut loggers = self.loggers.lock();
+        let level = level.unwrap_or_else(|| loggers.configured());
+        loggers.set_all(level);
+        Ok(self.filter.reload(loggers.targets())?)
+    }
+
+    /// Gives one logger this level, or the configured one (`None`). `false`: there is no such logger.
+    ///
+    /// # Errors
+    /// The log ended.
+    pub fn set_logger(&self, name: &str, level: Option<Level>) -> Result<bool, LogError> {
+        let mut loggers = self.loggers.lock();
+        let level = level.unwrap_or_else(|| loggers.configured());
+        let known = loggers.set(name, level);
+        self.filter.reload(loggers.targets())?;
+        Ok(known)
+    }
+
+    /// The lines from now on, whatever the loggers let pass: in the JSON form or as text.
+    ///
+    /// # Errors
+    /// Too many look already, or the log ended.
+    pub fn watch(&self, level: LevelFilter, as_json: bool) -> Result<Lines, LogError> {
+        let lines = self.watchers.add(level, if as_json { Hclog::Json } else { Hclog::Text })?;
+        self.watched.reload(self.watchers.level())?;
+        Ok(lines)
+    }
+
+    /// To be called about once a second: watchers who have gone cost nothing any more, slow ones learn what they lost.
+    pub fn tend_watchers(&self) {
+        self.watchers.tend();
+        let wanted = self.watchers.level();
+        let now = self.watched.with_current(|level| *level);
+        if now.is_ok_and(|now| now != wanted)
+            && let Err(error) = self.watched.reload(wanted)
+        {
+            tracing::error!(%error, "the log goes on making lines nobody reads");
+        }
+    }
+
+    /// Ends what watchers read: the process is about to.
+    pub fn end_watchers(&self) {
+        self.watchers.clear();
+        self.tend_watchers();
     }
 
     /// Opens the log file anew, after it was moved away.
@@ -240,6 +323,39 @@ mod tests {
         });
         let text = std::fs::read_to_string(path).unwrap();
         assert!(text.contains("after") && !text.contains("before"), "{text}");
+    }
+
+    #[test]
+    fn a_logger_has_its_own_level() {
+        let (_dir, path, subscriber, control) = file_log(Format::Text);
+        with_default(subscriber, || {
+            assert!(control.set_logger("core", Some(Level::DEBUG)).unwrap());
+            assert!(!control.set_logger("nobody", None).unwrap());
+            debug!(target: "understudy::core::pipeline", "one");
+            debug!(target: "understudy::node::front", "two");
+            control.set_loggers(Some(Level::DEBUG)).unwrap();
+            debug!(target: "understudy::node::front", "three");
+            control.set_loggers(None).unwrap();
+            debug!(target: "understudy::core::pipeline", "four");
+        });
+        let text = std::fs::read_to_string(path).unwrap();
+        let seen = ["one", "two", "three", "four"].map(|word| text.contains(word));
+        assert_eq!(seen, [true, false, true, false], "{text}");
+    }
+
+    #[test]
+    fn a_watcher_sees_what_the_log_leaves_out() {
+        let (_dir, path, subscriber, control) = file_log(Format::HclogText);
+        with_default(subscriber, || {
+            let mut lines = control.watch(LevelFilter::DEBUG, true).unwrap();
+            debug!(target: "understudy::core::pipeline", count = 3, "below the log's level");
+            let line: serde_json::Value =
+                serde_json::from_slice(&lines.try_recv().unwrap().unwrap()).unwrap();
+            assert_eq!((line["@module"].as_str(), line["count"].as_u64()), (Some("core.pipeline"), Some(3)));
+            control.end_watchers();
+            assert!(lines.is_closed());
+        });
+        assert_eq!(std::fs::read_to_string(path).unwrap(), "");
     }
 
     #[test]

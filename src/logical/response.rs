@@ -29,6 +29,7 @@ pub enum Body {
 /// An answer outside the envelope whose bytes come while it is written.
 #[derive(Debug, Clone)]
 pub struct Streamed {
+    /// Empty: it is not said.
     pub content_type: &'static str,
     pub stream: Stream,
 }

@@ -28,6 +28,12 @@ impl Stream {
         (sender, Self(Arc::new(Mutex::new(Some(receiver)))))
     }
 
+    /// A stream whose maker has brought a queue of its own.
+    #[must_use]
+    pub fn of(chunks: mpsc::Receiver<Chunk>) -> Self {
+        Self(Arc::new(Mutex::new(Some(chunks))))
+    }
+
     /// The chunks; `None` when somebody has taken them.
     #[must_use]
     pub fn take(&self) -> Option<mpsc::Receiver<Chunk>> {

@@ -10,6 +10,7 @@ use crate::core::mounts::Mounts;
 use crate::core::token_store::TokenStore;
 use crate::engine;
 use crate::system::Endpoints;
+use crate::system::absent::AbsentEndpoints;
 use crate::system::audit::{AuditEndpoints, AuditRules};
 use crate::system::audited_headers::AuditedHeaderEndpoints;
 use crate::system::cors::{self, CorsConfig, CorsEndpoints};
@@ -64,9 +65,10 @@ impl Administration {
             Box::new(UiHeaderEndpoints::new(Arc::clone(&self.ui_headers))),
             Box::new(ToolEndpoints::new()),
             Box::new(PluginEndpoints::new(Arc::clone(mounts), catalog)),
-            Box::new(CounterEndpoints::new(Arc::clone(mounts), Arc::clone(tokens))),
+            Box::new(CounterEndpoints::new(Arc::clone(tokens))),
             Box::new(NamespaceEndpoints::new()),
             Box::new(VersionEndpoints::new()),
+            Box::new(AbsentEndpoints::new()),
             Box::new(OpenApiEndpoints::new(Arc::clone(mounts))),
         ]
     }

@@ -233,7 +233,9 @@ pub fn respond(answered: Answered, index: Option<HeaderValue>) -> Response<Answe
     let headers = response.headers_mut();
     headers.reserve(5);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(answered.content_type));
+    if !answered.content_type.is_empty() {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(answered.content_type));
+    }
     headers
         .insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains"));
     headers.extend(answered.headers);

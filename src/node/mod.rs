@@ -23,6 +23,7 @@ pub mod json_body;
 mod json_cost;
 mod json_syntax;
 pub mod listener_front;
+pub mod own;
 mod place;
 #[cfg(test)]
 mod seal_tests;
@@ -80,6 +81,7 @@ use authority::NodeAuthority;
 use backends::Backends;
 use contents::Contents;
 use gauges::Gauges;
+use own::Own;
 
 /// What a node is told once.
 #[derive(Debug, Clone, Default)]
@@ -102,6 +104,7 @@ pub struct Settings {
     pub raft: Option<Arc<RaftStorage>>,
     /// `unauthenticated_metrics_access`: whether `sys/metrics` needs no token.
     pub open_metrics: bool,
+    pub own: Own,
 }
 
 /// See the module.
@@ -162,6 +165,7 @@ impl Node {
         let api_addr = settings.addresses.api.clone();
         topics.extend(seal_topics(&barrier, &ceremonies, &tokens, settings.addresses));
         topics.extend(settings.raft.as_ref().map(raft_topic));
+        topics.extend(settings.own.topics(&mounts));
         let (meters, in_flight) = (Arc::<Meters>::default(), Arc::<InFlight>::default());
         let gauges = Gauges {
             barrier: Arc::clone(&barrier),

@@ -1,5 +1,6 @@
 //! `sys/*`: an ordinary backend, one file a topic. Each topic is a table of its own; here they are joined.
 
+pub mod absent;
 pub mod audit;
 pub mod audited_headers;
 pub mod authority;
@@ -8,13 +9,17 @@ pub mod cors;
 pub mod counters;
 pub mod generate_root;
 pub mod ha_status;
+pub mod host;
 pub mod identity;
 pub mod in_flight;
+pub mod inspect;
 pub mod keys;
 pub mod leases;
 pub mod locked_users;
 mod lockout_config;
+pub mod loggers;
 pub mod metrics;
+pub mod monitor;
 pub mod mounts;
 pub mod namespaces;
 pub mod openapi;
@@ -22,7 +27,9 @@ pub mod plugins;
 pub mod policies;
 pub mod quotas;
 pub mod raft;
+pub mod raw;
 pub mod rotation;
+pub mod sanitized;
 pub mod seal;
 pub mod token;
 pub mod tools;

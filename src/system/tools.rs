@@ -133,12 +133,17 @@ fn hash(call: &Call<'_>) -> Answer {
 
 /// In the words of Go's decoder.
 fn undecodable(error: &base64::DecodeError) -> Fault {
+    let at = illegal_at(error);
+    Fault::Invalid(format!("unable to decode input as base64: illegal base64 data at input byte {at}"))
+}
+
+/// The byte that Go's decoder stops at.
+pub(super) fn illegal_at(error: &base64::DecodeError) -> usize {
     use base64::DecodeError::{InvalidByte, InvalidLastSymbol, InvalidLength, InvalidPadding};
-    let at = match error {
+    match error {
         InvalidByte(at, _) | InvalidLastSymbol(at, _) | InvalidLength(at) => *at,
         InvalidPadding => 0,
-    };
-    Fault::Invalid(format!("unable to decode input as base64: illegal base64 data at input byte {at}"))
+    }
 }
 
 fn algorithm(name: &str) -> Option<&'static Algorithm> {

@@ -38,17 +38,26 @@ where
         let mut fields = Fields::default();
         event.record(&mut fields);
         let (level, module) = (*event.metadata().level(), module(event.metadata().target()));
-        let now = OffsetDateTime::now_utc();
-        let line = match self {
-            Self::Text => text(now, level, &module, &fields),
-            Self::Json => json(now, level, &module, fields),
+        out.write_str(&self.line(OffsetDateTime::now_utc(), level, &module, &fields))
+    }
+}
+
+// === impl Hclog ===
+
+impl Hclog {
+    /// One event as a line, with its end.
+    pub(super) fn line(self, now: OffsetDateTime, level: Level, module: &str, fields: &Fields) -> String {
+        let mut line = match self {
+            Self::Text => text(now, level, module, fields),
+            Self::Json => json(now, level, module, fields),
         };
-        writeln!(out, "{line}")
+        line.push('\n');
+        line
     }
 }
 
 /// `understudy::node::workers` → `node.workers`.
-fn module(target: &str) -> String {
+pub(super) fn module(target: &str) -> String {
     target.strip_prefix(OWN).unwrap_or(target).replace("::", ".")
 }
 
@@ -65,17 +74,17 @@ fn text(now: OffsetDateTime, level: Level, module: &str, fields: &Fields) -> Str
     line
 }
 
-fn json(now: OffsetDateTime, level: Level, module: &str, fields: Fields) -> String {
+fn json(now: OffsetDateTime, level: Level, module: &str, fields: &Fields) -> String {
     let mut object = Map::new();
     for (key, value) in [
         ("@level", level.as_str().to_ascii_lowercase()),
-        ("@message", fields.message),
+        ("@message", fields.message.clone()),
         ("@module", module.to_owned()),
         ("@timestamp", written(now, JSON_TIME)),
     ] {
         object.insert(key.to_owned(), value.into());
     }
-    object.extend(fields.others.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    object.extend(fields.others.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     Value::Object(object).to_string()
 }
 
@@ -95,12 +104,17 @@ fn one_line(text: &str) -> String {
 
 /// An event's message and its other fields, in their order.
 #[derive(Debug, Default)]
-struct Fields {
+pub(super) struct Fields {
     message: String,
     others: Vec<(&'static str, Value)>,
 }
 
 impl Fields {
+    /// A message and nothing else.
+    pub(super) fn of(message: String) -> Self {
+        Self { message, others: Vec::new() }
+    }
+
     fn put(&mut self, field: &Field, value: Value) {
         match field.name() {
             "message" => self.message = value.as_str().map_or_else(|| value.to_string(), str::to_owned),
@@ -159,7 +173,7 @@ mod tests {
 
     #[test]
     fn objects_look_like_vaults() {
-        let line: Value = serde_json::from_str(&json(NOW, Level::WARN, "core", fields())).unwrap();
+        let line: Value = serde_json::from_str(&json(NOW, Level::WARN, "core", &fields())).unwrap();
         assert_eq!((line["@level"].as_str(), line["@module"].as_str()), (Some("warn"), Some("core")));
         assert_eq!(line["@timestamp"], "2026-11-24T06:18:56.184500Z");
         assert_eq!((line["@message"].as_str(), line["count"].as_u64()), (Some("listening\nnow"), Some(3)));

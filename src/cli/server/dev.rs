@@ -25,7 +25,8 @@ pub(super) const NAME: &str = "(development mode)";
 pub(super) fn configuration(address: Option<&str>) -> String {
     let address = json!(address.unwrap_or(ADDRESS)); // JSON's quoting is HCL's
     format!(
-        "{{\"storage\": {{\"inmem\": {{}}}}, \"listener\": {{\"tcp\": {{\"address\": {address}, \"tls_disable\": true}}}}}}"
+        "{{\"storage\": {{\"inmem\": {{}}}}, \"telemetry\": {{\"disable_hostname\": true}}, \
+         \"listener\": {{\"tcp\": {{\"address\": {address}, \"tls_disable\": true}}}}}}"
     )
 }
 

@@ -26,6 +26,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use zeroize::Zeroizing;
 
 use crate::config::finding::{self, Severity};
+use crate::config::node::model::Endpoints;
 use crate::config::node::{Environment, Loaded, NodeConfig, load};
 use crate::net::listener::BindError;
 use crate::net::tls::TlsError;
@@ -44,7 +45,7 @@ pub use args::ServerArgs;
 
 /// How long requests may take to end after a signal.
 const GRACE: Duration = Duration::from_secs(30);
-/// How often certificate files are looked at where a listener asks for it.
+/// How often certificate files are looked at where a listener asks for it, and who watches the log.
 const WATCH: Duration = Duration::from_secs(1);
 /// How often a sealed node with a key of its own looks whether it can use it.
 const UNSEAL: Duration = Duration::from_millis(250);
@@ -120,6 +121,10 @@ fn prepare(args: ServerArgs, variable: Variable<'_>) -> Result<Prepared, ServerE
     let environment = Environment::read(variable);
     let mut config = configuration(&args, &environment)?;
     config.log = log::chosen(&args, &config.log)?;
+    if args.dev {
+        // As in Vault: who develops may look everywhere.
+        config.endpoints = Endpoints { raw_storage: true, introspection: true };
+    }
     let log = log::install(&config.log)?;
     without_core_dumps();
     let sockets = listeners::bind(&config.listeners)?;
@@ -129,7 +134,7 @@ fn prepare(args: ServerArgs, variable: Variable<'_>) -> Result<Prepared, ServerE
     });
     let pid_file = pid_file.transpose()?;
     let root_token = args.dev_root_token_id.clone().filter(|_| args.dev).map(Zeroizing::new);
-    let settings = start::settings(&config, &store, root_token, variable)?;
+    let settings = start::settings(&config, &store, root_token, log.clone(), variable)?;
     let identity = start::identity(&config, &store);
     let reloader = Reloader { tls: sockets.tls(), args, environment, log };
     let home = variable("HOME").map(PathBuf::from);
@@ -184,6 +189,7 @@ impl Prepared {
         }
         told(notify.send(crate::shutdown::State::Stopping));
         tracing::info!("shutdown triggered");
+        reloader.log.end_watchers();
         signals.finish(workers).await;
         listeners::remove_sockets(&config.listeners);
         node.seal.seal().await;
@@ -272,7 +278,10 @@ impl Signals {
                 _ = self.interrupt.recv() => return,
                 _ = self.terminate.recv() => return,
                 _ = self.hangup.recv() => reloader.reload(node),
-                _ = watch.tick() => reloader.watch(),
+                _ = watch.tick() => {
+                    reloader.watch();
+                    reloader.log.tend_watchers();
+                }
             }
         }
     }

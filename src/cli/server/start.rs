@@ -12,11 +12,13 @@ use crate::core::audit::DeviceConfig;
 use crate::core::router::LeaseBounds;
 use crate::node::Settings;
 use crate::node::headers::Identity;
+use crate::node::own::Own;
 use crate::seal::{Method, StaticKeys, StaticTexts};
 use crate::storage::raft::RaftStorage;
 use crate::storage::{Storage, file, inmem, raft};
 use crate::system::audit::AuditRules;
 use crate::system::ha_status::Addresses;
+use crate::telemetry::LogControl;
 
 /// An open store.
 pub(super) struct Store {
@@ -65,6 +67,7 @@ pub(super) fn settings(
     config: &NodeConfig,
     store: &Store,
     root_token: Option<Zeroizing<String>>,
+    log: LogControl,
     variable: Variable<'_>,
 ) -> Result<Settings, ServerError> {
     Ok(Settings {
@@ -84,6 +87,12 @@ pub(super) fn settings(
         audit_rules: AuditRules {
             allow_creation: config.audit.allow_api_creation,
             allow_prefix: config.audit.allow_prefix,
+        },
+        own: Own {
+            log: Some(log),
+            configuration: config.sanitized.clone(),
+            raw_storage_endpoint: config.endpoints.raw_storage,
+            introspection_endpoint: config.endpoints.introspection,
         },
     })
 }

@@ -23,6 +23,7 @@ mod load;
 mod notes;
 mod registration;
 mod root;
+mod sanitized;
 mod seal;
 mod section;
 mod storage;

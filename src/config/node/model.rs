@@ -32,6 +32,8 @@ pub struct NodeConfig {
     pub service_registration: Option<ServiceRegistration>,
     /// `None`: no file holds the process id.
     pub pid_file: Option<PathBuf>,
+    /// All of it as operators may see it.
+    pub sanitized: serde_json::Map<String, serde_json::Value>,
 }
 
 /// `listener "tcp"` or `listener "unix"`.

@@ -5,13 +5,13 @@ use std::time::Duration;
 use super::environment::Environment;
 use super::model::{Endpoints, Leases, Listener, Log, NodeConfig, ResponseHeaders, Storage, Telemetry};
 use super::section::Section;
-use super::{audit, cluster, listener, registration, seal, storage};
+use super::{audit, cluster, listener, registration, sanitized, seal, storage};
 use crate::config::proxy::{LogFormat, LogLevel, LogOutput};
 
 /// Time to live of a lease nobody chose: 32 days, as Vault has it.
 const LEASE_TTL: Duration = Duration::from_secs(768 * 3600);
 /// How long a metric nobody touched is kept, as Vault has it.
-const PROMETHEUS_RETENTION: Duration = Duration::from_secs(24 * 3600);
+pub(super) const PROMETHEUS_RETENTION: Duration = Duration::from_secs(24 * 3600);
 /// First word of metric names, as Vault has it: dashboards look for it.
 const METRICS_PREFIX: &str = "vault";
 
@@ -49,6 +49,7 @@ pub(super) fn read(root: &Section<'_>, environment: &Environment) -> Option<Node
         telemetry,
         service_registration,
         pid_file,
+        sanitized: sanitized::sanitized(root),
     })
 }
 

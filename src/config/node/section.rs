@@ -139,6 +139,26 @@ impl<'d> Section<'d> {
         })
     }
 
+    /// The value that counts, as it is written; nothing is reported and nothing becomes known.
+    pub(super) fn last(&self, key: &str) -> Option<&Value> {
+        self.parts.iter().rev().find_map(|part| part.body.attribute(key))
+    }
+
+    /// First label and inside of every block called `key`, as [`last`](Self::last). In JSON the label is a key.
+    pub(super) fn labelled(&self, key: &str) -> impl Iterator<Item = (String, Cow<'_, Body>)> {
+        let items = self.parts.iter().flat_map(move |part| part.body.items.iter());
+        items.filter(move |item| &*item.key().text == key).filter_map(|item| {
+            let label = item.labels().first()?.text.to_string();
+            Some((label, item.inside(1)?))
+        })
+    }
+
+    /// The inside of every block called `key`, as [`last`](Self::last).
+    pub(super) fn bodies(&self, key: &str) -> impl Iterator<Item = &Body> {
+        let items = self.parts.iter().flat_map(move |part| part.body.items.iter());
+        items.filter(move |item| &*item.key().text == key).filter_map(|item| item.value.as_body())
+    }
+
     /// Every item of the section: for those whose keys are names.
     pub(super) fn entries(&self) -> Vec<(String, &Value, Spot)> {
         let of = |part: &'_ Part<'d>, item: &Item| self.spot_of(&item.key().text, part.file, item.key().span);

@@ -11,7 +11,9 @@ use crate::api::mount::MountType;
 use crate::api::operation::Operation as Asked;
 use crate::core::router::Mounted;
 use crate::logical::{Effect, Endpoint, Operation};
+use crate::node::own::Own;
 use crate::node::{Node, Settings};
+use crate::telemetry::{self, Format, Output};
 use crate::{auth, engine};
 
 /// Reads that the table sends to the active node all the same, which costs a hop and loses nothing: (path with `*`, why).
@@ -24,7 +26,11 @@ const READS_AT_THE_ACTIVE: &[(&str, &str)] = &[
 
 /// A node with every kind of mount at its customary place.
 async fn node() -> Arc<Node> {
-    let node = super::node(Settings::default()).await;
+    // With everything that may be switched on.
+    let (_, log) = telemetry::build(tracing::Level::INFO, Format::Text, &Output::Stderr).unwrap();
+    let own =
+        Own { log: Some(log), raw_storage_endpoint: true, introspection_endpoint: true, ..Own::default() };
+    let node = super::node(Settings { own, ..Settings::default() }).await;
     for kind in engine::kinds() {
         let (status, body) =
             ask(&node, ROOT, Asked::Write, &format!("sys/mounts/{kind}"), json!({"type": kind})).await;

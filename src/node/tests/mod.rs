@@ -3,6 +3,7 @@
 mod audit;
 mod classify;
 mod mounts;
+mod own;
 mod wrapping;
 
 use std::sync::Arc;
