@@ -68,9 +68,13 @@ pub struct Checked {
 /// An archive cannot be used.
 #[derive(Debug, Error)]
 pub enum ArchiveError {
-    #[error("failed to decompress snapshot: {0}")]
+    #[error("failed to decompress snapshot: {}", said(.0))]
     NotCompressed(io::Error),
-    #[error("failed to read snapshot file: failed to read or write snapshot data: {0}")]
+    /// Between its files.
+    #[error("failed to read snapshot file: failed reading snapshot: {}", said(.0))]
+    Broken(io::Error),
+    /// Inside one of them.
+    #[error("failed to read snapshot file: failed to read or write snapshot data: {}", said(.0))]
     Unreadable(io::Error),
     #[error("failed to read snapshot file: {0}")]
     Wrong(String),
@@ -152,8 +156,8 @@ pub fn read(
     let mut archive = tar::Archive::new(decompressed(from)?);
     let mut take = Some(take);
     let (mut meta, mut state, mut found, mut sealed_sums) = (None, None, None, Vec::new());
-    for entry in archive.entries().map_err(ArchiveError::Unreadable)? {
-        let mut entry = entry.map_err(ArchiveError::Unreadable)?;
+    for entry in archive.entries().map_err(ArchiveError::Broken)? {
+        let mut entry = entry.map_err(ArchiveError::Broken)?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         match name.as_str() {
             META => meta = Some(small(&mut entry)?),
@@ -171,27 +175,46 @@ pub fn read(
     }
     let missing = |name: &str| wrong(&format!("there is no {name} in it"));
     let meta = meta.ok_or_else(|| missing(META))?;
-    let (state, found) = (state.ok_or_else(|| missing(STATE))?, found.ok_or_else(|| missing(SUMS))?);
-    if sums(&Hashed::of(&meta), &state) != found {
-        return Err(wrong("failed checking integrity of snapshot: hash check failed"));
-    }
+    let (state, found) = (state.ok_or_else(|| missing(STATE))?, found.unwrap_or_default());
+    compare(&found, [(META, Hashed::of(&meta)), (STATE, state)])?;
     let meta = serde_json::from_slice(&meta)
         .map_err(|error| wrong(&format!("failed to decode metadata: {error}")))?;
     Ok(Checked { meta, sums: found, sealed_sums })
 }
 
-/// The server tells what is not compressed at all from what breaks later.
-fn decompressed(from: impl Read) -> Result<GzDecoder<impl Read>, ArchiveError> {
-    let mut from = from;
-    let mut magic = [0; 2];
-    from.read_exact(&mut magic).map_err(ArchiveError::NotCompressed)?;
-    if magic != [0x1f, 0x8b] {
-        return Err(ArchiveError::NotCompressed(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "gzip: invalid header",
-        )));
+/// Whether the sums are those of the files.
+fn compare(sums: &[u8], files: [(&str, String); 2]) -> Result<(), ArchiveError> {
+    let sums = String::from_utf8_lossy(sums);
+    let sum_of = |name| sums.lines().filter_map(|line| line.split_once("  ")).find(|(_, of)| *of == name);
+    for (name, sum) in files {
+        let why = match sum_of(name) {
+            Some((found, _)) if found == sum => continue,
+            Some(_) => "hash check failed",
+            None => "file missing",
+        };
+        return Err(wrong(&format!("failed checking integrity of snapshot: {why} for {name:?}")));
     }
-    Ok(GzDecoder::new(io::Cursor::new(magic).chain(from)))
+    Ok(())
+}
+
+/// The server tells what is not compressed at all from what breaks later.
+fn decompressed(mut from: impl Read) -> Result<GzDecoder<impl Read>, ArchiveError> {
+    /// A head without names and comments.
+    const HEAD: u64 = 10;
+    let mut head = Vec::new();
+    from.by_ref().take(HEAD).read_to_end(&mut head).map_err(ArchiveError::NotCompressed)?;
+    let why = match head.as_slice() {
+        [] => "EOF",
+        short if (short.len() as u64) < HEAD => "unexpected EOF",
+        [0x1f, 0x8b, ..] => return Ok(GzDecoder::new(io::Cursor::new(head).chain(from))),
+        _ => "gzip: invalid header",
+    };
+    Err(ArchiveError::NotCompressed(io::Error::new(io::ErrorKind::InvalidData, why)))
+}
+
+/// An end that comes too early in the server's words.
+fn said(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::UnexpectedEof { "unexpected EOF".to_owned() } else { error.to_string() }
 }
 
 fn small(entry: &mut impl Read) -> Result<Vec<u8>, ArchiveError> {
@@ -302,8 +325,9 @@ mod tests {
     fn what_is_cut_off_altered_or_something_else_is_refused() {
         let (bytes, _) = archive();
         let refuse = |bytes: &[u8]| read(bytes, |_| Ok(())).unwrap_err().to_string();
-        assert!(refuse(b"").starts_with("failed to decompress snapshot"));
-        assert!(refuse(b"garbage").starts_with("failed to decompress snapshot"));
+        assert_eq!(refuse(b""), "failed to decompress snapshot: EOF");
+        assert_eq!(refuse(b"garbage"), "failed to decompress snapshot: unexpected EOF");
+        assert_eq!(refuse(b"garbage123"), "failed to decompress snapshot: gzip: invalid header");
         for part in 1..20 {
             refuse(&bytes[..bytes.len() * part / 20]);
         }

@@ -9,3 +9,4 @@ mod canary;
 mod hostile;
 mod kill;
 mod process;
+mod restore;

@@ -17,6 +17,7 @@ pub(crate) struct Place {
     keys: Option<Keys>,
 }
 
+#[derive(Clone)]
 struct Keys {
     unseal: String,
     root: String,
@@ -101,6 +102,15 @@ impl Place {
             root.get("/v1/sys/health").await.is_ok_and(|answer| answer.status == StatusCode::OK)
         })
         .await;
+    }
+
+    /// From now on this place's store is under the keys of another: a snapshot of that one was restored in it.
+    pub(crate) fn adopt_keys_of(&mut self, other: &Self) {
+        self.keys.clone_from(&other.keys);
+    }
+
+    pub(crate) async fn unseal(&mut self) {
+        self.open().await;
     }
 
     /// A client with the root token.

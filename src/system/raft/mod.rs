@@ -314,9 +314,9 @@ fn find<'s>(status: &'s Status, id: &str) -> Result<&'s Member, Fault> {
     found.ok_or_else(|| refused(&format!("server {id} not found in raft configuration")))
 }
 
-/// As the real server words an error of its raft backend.
+/// An error of the store, as the real server tells it.
 fn refused(text: &str) -> Fault {
-    Fault::Internal(format!("1 error occurred:\n\t* {text}\n\n"))
+    Fault::Internal(text.to_owned())
 }
 
 // === impl Autopilot ===
@@ -428,9 +428,6 @@ mod tests {
         assert_eq!(state["healthy"], true);
         assert_eq!((&state["voters"], &state["leader"]), (&json!(["n1"]), &json!("n1")));
         assert_eq!(state["servers"]["n1"]["status"], "leader");
-        assert_eq!(
-            find(&status, "n2").unwrap_err().to_string(),
-            "1 error occurred:\n\t* server n2 not found in raft configuration\n\n"
-        );
+        assert_eq!(find(&status, "n2").unwrap_err().to_string(), "server n2 not found in raft configuration");
     }
 }
