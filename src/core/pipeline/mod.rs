@@ -228,6 +228,7 @@ impl Core {
             let Ok(fresh) = self.barrier.begin(mode) else { return Ok(sealed()) };
             tx = fresh;
         }
+        let cost = target.as_ref().map_or(Cost::Light, |target| target.cost);
         let Some(run) = self.evaluate_where_it_may(tx, target, incoming, token, trail.clone()).await else {
             return Ok(Some(failed(trail, trail::internal_error())));
         };
@@ -236,7 +237,7 @@ impl Core {
             settled.writes = true;
             return Ok(None);
         }
-        self.finish(trail, run.outcome, run.transaction).await.map(Some)
+        self.finish(trail, run.outcome, run.transaction, cost).await.map(Some)
     }
 
     /// The token shown, if it is one.
@@ -408,12 +409,21 @@ impl Core {
         trail: &Trail,
         outcome: Result<Response, Fault>,
         transaction: Transaction,
+        cost: Cost,
     ) -> Result<Answered, CommitError> {
         let index = match outcome {
             Ok(_) => self.barrier.commit(transaction).await?,
             Err(_) => transaction.index(),
         };
-        Ok(told(trail, &outcome).at(index))
+        let answered = match cost {
+            Cost::Light => told(trail, &outcome),
+            Cost::Heavy => {
+                let behind = trail.clone();
+                let answered = tokio::task::spawn_blocking(move || told(&behind, &outcome)).await;
+                answered.unwrap_or_else(|_| failed(trail, trail::internal_error()))
+            }
+        };
+        Ok(answered.at(index))
     }
 }
 

@@ -36,6 +36,9 @@ impl Target {
         let known = endpoint.and_then(|endpoint| mounted.backend.endpoints().get(endpoint));
         let method = known.and_then(|known| method(known, incoming.operation));
         let (effect, cost) = method.unwrap_or((Effect::Read, Cost::Light));
+        // A folder may have a hundred thousand keys.
+        let lists = matches!(incoming.operation, Asked::List | Asked::Scan);
+        let cost = if lists { Cost::Heavy } else { cost };
         Some(Self {
             path: path.to_owned(),
             access: known.map_or(Access::Token, |known| known.access),
