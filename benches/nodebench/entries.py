@@ -1,7 +1,6 @@
 """A node with very many entries: how long until it is unsealed, what a long list does to others, memory and disk."""
 
 import os
-import statistics
 import subprocess
 import tempfile
 import threading
@@ -16,6 +15,7 @@ from .api import Api
 VALUE_BYTES = 200
 FOLDER = 100_000
 CLIENTS = 32
+READERS = 4
 MB = 1_000_000
 SECONDS_TO_UNSEALED = 5
 FILL = """
@@ -28,6 +28,7 @@ function request()
   return wrk.format("POST", "/v1/kv1/" .. math.floor(k / folder) .. "/" .. string.format("%06d", k % folder), nil, body)
 end
 """
+LIST_SECONDS = 5
 # One run of the filler, in seconds: it is run until everything is there.
 FILL_SECONDS = 10
 
@@ -58,20 +59,18 @@ def measure(options):
 
 
 def report_lists(place):
-    quiet = place.reads_beside(lambda: time.sleep(3))
-    took = []
-
-    def lists():
-        for _ in range(20):
-            began = time.monotonic()
-            keys = place.api.ask("LIST", "kv1/0/")["data"]["keys"]
-            took.append(time.monotonic() - began)
-            assert len(keys) == min(FOLDER, place.entries)
-    beside = place.reads_beside(lists)
-    print(f"list of {min(FOLDER, place.entries):,} keys: {statistics.median(took) * 1000:.0f} ms, slowest {max(took) * 1000:.0f} ms")
-    for name, reads in (("alone", quiet), ("beside the lists", beside)):
-        print(f"reads {name}: {len(reads):,}, p50 {statistics.median(reads) * 1000:.2f} ms, "
-              f"p99 {sorted(reads)[len(reads) * 99 // 100] * 1000:.2f} ms, slowest {max(reads) * 1000:.1f} ms")
+    expected = min(FOLDER, place.entries)
+    assert len(place.api.ask("LIST", "kv1/0/")["data"]["keys"]) == expected
+    alone = place.reads()
+    lists = []
+    lister = threading.Thread(target=lambda: lists.append(place.lists()))
+    lister.start()
+    beside = place.reads()
+    lister.join()
+    for name, done in ((f"lists of {expected:,} keys, one after the other", lists[0]), ("reads alone", alone),
+                       ("reads beside the lists", beside)):
+        print(f"{name}: {done.requests:,}, p50 {done.p50_us / 1000:.2f} ms, p99 {done.p99_us / 1000:.2f} ms, "
+              f"slowest {done.max_us / 1000:.0f} ms")
 
 
 class Place:
@@ -110,15 +109,24 @@ class Place:
 
     def fill_for(self, seconds, begin):
         script = FILL.format(begin=begin, entries=self.entries, value="x" * VALUE_BYTES, folder=FOLDER)
+        return self.load(script, "/", CLIENTS, seconds).requests
+
+    def reads(self):
+        return self.load("", "/v1/kv1/0/000077", READERS, LIST_SECONDS - 1)
+
+    def lists(self):
+        return self.load("", "/v1/kv1/0/?list=true", 1, LIST_SECONDS)
+
+    def load(self, script, path, clients, seconds):
         with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
             file.write(script)
             file.flush()
-            command = ["wrk", "-t1", f"-c{CLIENTS}", f"-d{seconds}s", "--latency", "-H", f"X-Vault-Token: {self.api.token}",
-                       "-s", file.name, f"http://127.0.0.1:{self.port}/"]
+            command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--latency", "-H", f"X-Vault-Token: {self.api.token}",
+                       "-s", file.name, f"http://127.0.0.1:{self.port}{path}"]
             done = load.parse(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         if done.errors:
-            raise RuntimeError(f"{done.errors} writes failed")
-        return done.requests
+            raise RuntimeError(f"{done.errors} requests failed")
+        return done
 
     def killed(self):
         """Leaves the store as a kill behind some writes does."""
@@ -127,36 +135,6 @@ class Place:
             for n in range(1000):
                 self.api.ask("POST", f"kv1/later/{n}", {"value": "x" * VALUE_BYTES})
             os.kill(pid, 9)
-
-    def reads_beside(self, work):
-        """Seconds each read took, by four clients that read while `work` runs."""
-        stop, all_reads = threading.Event(), []
-
-        def read():
-            import http.client
-            connection = http.client.HTTPConnection("127.0.0.1", self.port)
-            mine, n = [], 0
-            while not stop.is_set():
-                n = (n + 7919) % self.entries
-                began = time.monotonic()
-                connection.request("GET", f"/v1/kv1/{n // FOLDER}/{n % FOLDER:06}", headers={"X-Vault-Token": self.api.token})
-                answer = connection.getresponse()
-                answer.read()
-                mine.append(time.monotonic() - began)
-                if answer.status != 200:
-                    raise RuntimeError(f"read {n}: {answer.status}")
-                stop.wait(0.001)
-            all_reads.extend(mine)
-        readers = [threading.Thread(target=read) for _ in range(4)]
-        for reader in readers:
-            reader.start()
-        try:
-            work()
-        finally:
-            stop.set()
-            for reader in readers:
-                reader.join()
-        return all_reads
 
     def disk_bytes(self):
         return sum(file.stat().st_blocks * 512 for file in (self.directory / "data").rglob("*") if file.is_file())

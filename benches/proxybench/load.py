@@ -33,6 +33,7 @@ class Load:
     rps: float
     p50_us: float
     p99_us: float
+    max_us: float
     errors: int
 
 
@@ -51,6 +52,7 @@ def parse(report):
         rps=float(found(r"Requests/sec:\s+([\d.]+)", report)),
         p50_us=latency(found(r"(?m)^\s+50%\s+(\S+)", report)),
         p99_us=latency(found(r"(?m)^\s+99%\s+(\S+)", report)),
+        max_us=latency(found(r"(?m)^\s+Latency\s+\S+\s+\S+\s+(\S+)", report)),
         errors=errors(report),
     )
 

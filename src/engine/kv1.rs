@@ -64,7 +64,7 @@ impl Kv1 {
     }
 
     fn is_there(&self, call: &mut Call<'_>) -> Result<bool, Fault> {
-        Ok(call.store.get(&key(&call.request.path))?.is_some())
+        Ok(call.store.version(&key(&call.request.path))?.is_some())
     }
 
     fn read(&self, call: &mut Call<'_>) -> Answer {

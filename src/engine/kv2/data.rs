@@ -35,7 +35,7 @@ pub(super) const METHODS: &[Method<Kv2>] = &[
 
 pub(super) fn exists(_: &Kv2, call: &mut Call<'_>) -> Result<bool, Fault> {
     Fields::of_existence_check(&call.request.data).check(FIELDS)?;
-    Ok(Key::load(&mut call.store, call.captures.get("path"))?.is_some())
+    Ok(Key::is_there(&mut call.store, call.captures.get("path"))?)
 }
 
 fn read(_: &Kv2, call: &mut Call<'_>) -> Answer {

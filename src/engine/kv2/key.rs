@@ -118,6 +118,12 @@ impl Key {
         Self { name: name.to_owned(), meta, newest: Some(plain.json), is_plain: true }
     }
 
+    /// Whether there is one, without opening it.
+    pub(super) fn is_there(store: &mut View<'_>, name: &str) -> Result<bool, StoreError> {
+        let own = store.version(&[KEYS, name].concat())?;
+        Ok(own.is_some() || store.version(&upgrade::plain_key(name))?.is_some())
+    }
+
     pub(super) fn load(store: &mut View<'_>, name: &str) -> Result<Option<Self>, StoreError> {
         match Record::load(store, name)? {
             Some(record) => record.key(name).map(Some),

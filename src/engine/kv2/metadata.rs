@@ -67,7 +67,7 @@ enum Texts<'c> {
 
 pub(super) fn exists(_: &Kv2, call: &mut Call<'_>) -> Result<bool, Fault> {
     Fields::of_existence_check(&call.request.data).check(FIELDS)?;
-    Ok(Key::load(&mut call.store, call.captures.get("path"))?.is_some())
+    Ok(Key::is_there(&mut call.store, call.captures.get("path"))?)
 }
 
 fn read(_: &Kv2, call: &mut Call<'_>) -> Answer {
