@@ -70,8 +70,8 @@ pub struct LogControl {
     loggers: Arc<Mutex<Loggers>>,
     filter: reload::Handle<Targets, Registry>,
     watchers: Arc<Watchers>,
-    /// The most that a watcher wants.
-    watched: reload::Handle<LevelFilter, Registry>,
+    /// What watchers want.
+    watched: reload::Handle<Targets, Registry>,
     output: Shared,
 }
 
@@ -109,7 +109,7 @@ pub(crate) fn build(
     let output = Shared::open(output)?;
     let (loggers, watchers) = (Loggers::new(level), Arc::<Watchers>::default());
     let (passing, filter) = reload::Layer::new(loggers.targets());
-    let (wanted, watched) = reload::Layer::new(LevelFilter::OFF);
+    let (wanted, watched) = reload::Layer::new(watchers.targets());
     let lines = fmt::layer().with_writer(output.clone()).with_target(true).with_ansi(false);
     let lines = match format {
         Format::Json => lines.json().flatten_event(true).boxed(),
@@ -178,16 +178,16 @@ impl LogControl {
     /// Too many look already, or the log ended.
     pub fn watch(&self, level: LevelFilter, as_json: bool) -> Result<Lines, LogError> {
         let lines = self.watchers.add(level, if as_json { Hclog::Json } else { Hclog::Text })?;
-        self.watched.reload(self.watchers.level())?;
+        self.watched.reload(self.watchers.targets())?;
         Ok(lines)
     }
 
     /// To be called about once a second: watchers who have gone cost nothing any more, slow ones learn what they lost.
     pub fn tend_watchers(&self) {
         self.watchers.tend();
-        let wanted = self.watchers.level();
-        let now = self.watched.with_current(|level| *level);
-        if now.is_ok_and(|now| now != wanted)
+        let wanted = self.watchers.targets();
+        let changed = self.watched.with_current(|now| *now != wanted);
+        if changed.is_ok_and(|changed| changed)
             && let Err(error) = self.watched.reload(wanted)
         {
             tracing::error!(%error, "the log goes on making lines nobody reads");
@@ -348,6 +348,7 @@ mod tests {
         let (_dir, path, subscriber, control) = file_log(Format::HclogText);
         with_default(subscriber, || {
             let mut lines = control.watch(LevelFilter::DEBUG, true).unwrap();
+            debug!(target: "h2::codec", "of a library");
             debug!(target: "understudy::core::pipeline", count = 3, "below the log's level");
             let line: serde_json::Value =
                 serde_json::from_slice(&lines.try_recv().unwrap().unwrap()).unwrap();

@@ -12,10 +12,9 @@ use uuid::Uuid;
 
 use super::whole;
 use crate::core::audit::{Broker, DeviceConfig, DeviceTable, Entry, Salt};
+use crate::logical::Access::{Sudo, Token};
 use crate::logical::field::Fields;
-use crate::logical::{
-    Access, Answer, Call, Effect, Fault, Field, FieldKind, Method, Operation, Response, Route, Routes,
-};
+use crate::logical::{Answer, Call, Fault, Field, FieldKind, Method, Response, Route, Routes};
 
 /// What the API may do to devices.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,8 +32,6 @@ pub struct AuditEndpoints {
     rules: AuditRules,
     routes: Routes<Self>,
 }
-
-const WRITE: &[Operation] = &[Operation::Create, Operation::Update];
 
 const DEVICE_FIELDS: &[Field] = &[
     Field { name: "path", kind: FieldKind::String, description: "The name of the device; it ends its path." },
@@ -54,33 +51,21 @@ const HASH_FIELDS: &[Field] = &[
 ];
 
 const ROUTES: &[Route<AuditEndpoints>] = &[
-    Route {
-        pattern: "audit",
-        access: Access::Sudo,
-        methods: &[Method::new(&[Operation::Read], Effect::Read, AuditEndpoints::list)],
-        exists: None,
-        fields: &[],
-        summary: "List the enabled audit devices.",
-    },
-    Route {
-        pattern: "audit/{path:rest}",
-        access: Access::Sudo,
-        methods: &[
-            Method::new(WRITE, Effect::Write, AuditEndpoints::enable),
-            Method::new(&[Operation::Delete], Effect::Write, AuditEndpoints::disable),
-        ],
-        exists: None,
-        fields: DEVICE_FIELDS,
-        summary: "Enable or disable an audit device.",
-    },
-    Route {
-        pattern: "audit-hash/{path:rest}",
-        access: Access::Token,
-        methods: &[Method::new(WRITE, Effect::Read, AuditEndpoints::hash)],
-        exists: None,
-        fields: HASH_FIELDS,
-        summary: "The hash of a value as an audit device writes it.",
-    },
+    Route::new("audit", Sudo, &[Method::read(AuditEndpoints::list)], &[], "List the enabled audit devices."),
+    Route::new(
+        "audit/{path:rest}",
+        Sudo,
+        &[Method::write(AuditEndpoints::enable), Method::delete(AuditEndpoints::disable)],
+        DEVICE_FIELDS,
+        "Enable or disable an audit device.",
+    ),
+    Route::new(
+        "audit-hash/{path:rest}",
+        Token,
+        &[Method::asks(AuditEndpoints::hash)],
+        HASH_FIELDS,
+        "The hash of a value as an audit device writes it.",
+    ),
 ];
 
 // === impl AuditEndpoints ===

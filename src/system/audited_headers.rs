@@ -7,10 +7,9 @@ use serde_json::{Map, json};
 use super::whole;
 use crate::core::audit::{AuditedHeaders, HeaderRule, MAX_HEADERS};
 use crate::core::cached::Cached;
+use crate::logical::Access::Sudo;
 use crate::logical::field::Fields;
-use crate::logical::{
-    Access, Answer, Call, Effect, Fault, Field, FieldKind, Method, Operation, Response, Route, Routes,
-};
+use crate::logical::{Answer, Call, Fault, Field, FieldKind, Method, Response, Route, Routes};
 
 /// See the module.
 #[derive(Debug)]
@@ -18,8 +17,6 @@ pub struct AuditedHeaderEndpoints {
     headers: Arc<Cached<AuditedHeaders>>,
     routes: Routes<Self>,
 }
-
-const WRITE: &[Operation] = &[Operation::Create, Operation::Update];
 
 const FIELDS: &[Field] = &[
     Field { name: "header", kind: FieldKind::String, description: "The name of the header." },
@@ -31,26 +28,24 @@ const FIELDS: &[Field] = &[
 ];
 
 const ROUTES: &[Route<AuditedHeaderEndpoints>] = &[
-    Route {
-        pattern: "config/auditing/request-headers",
-        access: Access::Sudo,
-        methods: &[Method::new(&[Operation::Read], Effect::Read, AuditedHeaderEndpoints::list)],
-        exists: None,
-        fields: &[],
-        summary: "List the request headers that are configured to be audited.",
-    },
-    Route {
-        pattern: "config/auditing/request-headers/{header:segment}",
-        access: Access::Sudo,
-        methods: &[
-            Method::new(&[Operation::Read], Effect::Read, AuditedHeaderEndpoints::read),
-            Method::new(WRITE, Effect::Write, AuditedHeaderEndpoints::write),
-            Method::new(&[Operation::Delete], Effect::Write, AuditedHeaderEndpoints::delete),
+    Route::new(
+        "config/auditing/request-headers",
+        Sudo,
+        &[Method::read(AuditedHeaderEndpoints::list)],
+        &[],
+        "List the request headers that are configured to be audited.",
+    ),
+    Route::new(
+        "config/auditing/request-headers/{header:segment}",
+        Sudo,
+        &[
+            Method::read(AuditedHeaderEndpoints::read),
+            Method::write(AuditedHeaderEndpoints::write),
+            Method::delete(AuditedHeaderEndpoints::delete),
         ],
-        exists: None,
-        fields: FIELDS,
-        summary: "Audit a request header, or stop auditing it.",
-    },
+        FIELDS,
+        "Audit a request header, or stop auditing it.",
+    ),
 ];
 
 // === impl AuditedHeaderEndpoints ===

@@ -10,11 +10,9 @@ use crate::core::policy::parameter::ParameterValue;
 use crate::core::policy::rule::Permissions;
 use crate::core::policy::{AccessError, Holder, PolicyStore};
 use crate::core::token_store::{TokenEntry, TokenStore};
+use crate::logical::Access::Token;
 use crate::logical::field::Fields;
-use crate::logical::{
-    Access, Answer, Call, Captures, Effect, Endpoint, Fault, Field, FieldKind, Method, Operation, Response,
-    Route, Routes,
-};
+use crate::logical::{Answer, Call, Fault, Field, FieldKind, Method, Response, Route, Routes};
 
 /// See the module.
 #[derive(Debug)]
@@ -36,46 +34,35 @@ const ACCESSOR: Field = field("accessor", FieldKind::String, "Accessor of the to
 const PATH: Field = field("path", FieldKind::CommaList, "Use 'paths' instead.");
 const PATHS: Field = field("paths", FieldKind::CommaList, "Paths at which the capabilities are asked for.");
 
-macro_rules! asks {
-    ($pattern:literal, $fields:expr, $run:expr, $summary:literal) => {
-        Route {
-            pattern: $pattern,
-            access: Access::Token,
-            methods: &[Method::new(&[Operation::Create, Operation::Update], Effect::Read, $run)],
-            exists: None,
-            fields: $fields,
-            summary: $summary,
-        }
-    };
-}
-
 const ROUTES: &[Route<CapabilityEndpoints>] = &[
-    asks!(
+    Route::new(
         "capabilities",
+        Token,
+        &[Method::asks(CapabilityEndpoints::of_token)],
         &[TOKEN, PATH, PATHS],
-        CapabilityEndpoints::of_token,
-        "Fetch the capabilities of the given token at the given paths."
+        "Fetch the capabilities of the given token at the given paths.",
     ),
-    asks!(
+    Route::new(
         "capabilities-accessor",
+        Token,
+        &[Method::asks(CapabilityEndpoints::of_accessor)],
         &[ACCESSOR, PATH, PATHS],
-        CapabilityEndpoints::of_accessor,
-        "Fetch the capabilities of the token of the given accessor at the given paths."
+        "Fetch the capabilities of the token of the given accessor at the given paths.",
     ),
-    asks!(
+    Route::new(
         "capabilities-self",
+        Token,
+        &[Method::asks(CapabilityEndpoints::of_caller)],
         &[TOKEN, PATH, PATHS],
-        CapabilityEndpoints::of_caller,
-        "Fetch the capabilities of the calling token at the given paths."
+        "Fetch the capabilities of the calling token at the given paths.",
     ),
-    Route {
-        pattern: "internal/ui/resultant-acl",
-        access: Access::Token,
-        methods: &[Method::new(&[Operation::Read], Effect::Read, CapabilityEndpoints::rules)],
-        exists: None,
-        fields: &[],
-        summary: "Show all rules of the calling token.",
-    },
+    Route::new(
+        "internal/ui/resultant-acl",
+        Token,
+        &[Method::read(CapabilityEndpoints::rules)],
+        &[],
+        "Show all rules of the calling token.",
+    ),
 ];
 
 // === impl CapabilityEndpoints ===
@@ -212,16 +199,8 @@ fn one_error(status: u16, text: &str) -> Fault {
     Fault::Status { status, text: format!("1 error occurred:\n\t* {text}\n\n") }
 }
 
-impl super::Endpoints for CapabilityEndpoints {
-    fn endpoints(&self) -> &[Endpoint] {
-        self.routes.endpoints()
-    }
-
-    fn find<'p>(&self, path: &'p str) -> Option<(usize, Captures<'p>)> {
-        self.routes.find(path)
-    }
-
-    fn handle(&self, endpoint: usize, call: &mut Call<'_>) -> Answer {
-        self.routes.handle(endpoint, self, call)
+impl super::Tabled for CapabilityEndpoints {
+    fn routes(&self) -> &Routes<Self> {
+        &self.routes
     }
 }

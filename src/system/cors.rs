@@ -7,10 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::whole;
 use crate::core::cached::Cached;
+use crate::logical::Access::Sudo;
 use crate::logical::field::Fields;
-use crate::logical::{
-    Access, Answer, Call, Effect, Fault, Field, FieldKind, Method, Operation, Response, Route, Routes,
-};
+use crate::logical::{Answer, Call, Fault, Field, FieldKind, Method, Response, Route, Routes};
 
 /// Where the record is stored.
 pub const KEY: &str = "core/cors";
@@ -70,18 +69,17 @@ const FIELDS: &[Field] = &[
     },
 ];
 
-const ROUTES: &[Route<CorsEndpoints>] = &[Route {
-    pattern: "config/cors",
-    access: Access::Sudo,
-    methods: &[
-        Method::new(&[Operation::Read], Effect::Read, CorsEndpoints::read),
-        Method::new(&[Operation::Create, Operation::Update], Effect::Write, CorsEndpoints::write),
-        Method::new(&[Operation::Delete], Effect::Write, CorsEndpoints::delete),
+const ROUTES: &[Route<CorsEndpoints>] = &[Route::new(
+    "config/cors",
+    Sudo,
+    &[
+        Method::read(CorsEndpoints::read),
+        Method::write(CorsEndpoints::write),
+        Method::delete(CorsEndpoints::delete),
     ],
-    exists: None,
-    fields: FIELDS,
-    summary: "Configure or return the current configuration of CORS settings.",
-}];
+    FIELDS,
+    "Configure or return the current configuration of CORS settings.",
+)];
 
 // === impl CorsConfig ===
 

@@ -8,9 +8,10 @@ use zeroize::Zeroizing;
 
 use super::whole;
 use crate::core::token_store::TokenStore;
+use crate::logical::Access::{Open, Token};
 use crate::logical::field::Fields;
 use crate::logical::{
-    Access, Answer, Call, Effect, Fault, Field, FieldKind, Method, Operation, Response, Route, Routes,
+    Answer, Call, Effect, Fault, Field, FieldKind, Method, Operation, Response, Route, Routes, WRITE,
 };
 use crate::seal::{Ceremonies, GenerateError, OTP_LENGTH, RootProgress, RootStep, Share, decode, encode};
 
@@ -21,8 +22,6 @@ pub struct GenerateRootEndpoints {
     tokens: Arc<TokenStore>,
     routes: Routes<Self>,
 }
-
-const WRITE: &[Operation] = &[Operation::Create, Operation::Update];
 
 const ATTEMPT_FIELDS: &[Field] = &[
     Field {
@@ -47,34 +46,31 @@ const DECODE_FIELDS: &[Field] = &[
 const ONLY_ACTIVE: Effect = Effect::Write;
 
 const ROUTES: &[Route<GenerateRootEndpoints>] = &[
-    Route {
-        pattern: "generate-root-token/attempt",
-        access: Access::Token,
-        methods: &[
+    Route::new(
+        "generate-root-token/attempt",
+        Token,
+        &[
             Method::new(&[Operation::Read], ONLY_ACTIVE, GenerateRootEndpoints::progress),
             Method::new(WRITE, ONLY_ACTIVE, GenerateRootEndpoints::start),
             Method::new(&[Operation::Delete], ONLY_ACTIVE, GenerateRootEndpoints::cancel),
         ],
-        exists: None,
-        fields: ATTEMPT_FIELDS,
-        summary: "Begin making a root token.",
-    },
-    Route {
-        pattern: "generate-root-token/update",
-        access: Access::Token,
-        methods: &[Method::new(WRITE, ONLY_ACTIVE, GenerateRootEndpoints::update)],
-        exists: None,
-        fields: SHARE_FIELDS,
-        summary: "Give a share.",
-    },
-    Route {
-        pattern: "decode-token",
-        access: Access::Open,
-        methods: &[Method::new(WRITE, Effect::Read, GenerateRootEndpoints::decode)],
-        exists: None,
-        fields: DECODE_FIELDS,
-        summary: "Take a token from under its pad.",
-    },
+        ATTEMPT_FIELDS,
+        "Begin making a root token.",
+    ),
+    Route::new(
+        "generate-root-token/update",
+        Token,
+        &[Method::new(WRITE, ONLY_ACTIVE, GenerateRootEndpoints::update)],
+        SHARE_FIELDS,
+        "Give a share.",
+    ),
+    Route::new(
+        "decode-token",
+        Open,
+        &[Method::asks(GenerateRootEndpoints::decode)],
+        DECODE_FIELDS,
+        "Take a token from under its pad.",
+    ),
 ];
 
 // === impl GenerateRootEndpoints ===

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::api::version::VERSION;
-use crate::logical::{Access, Answer, Call, Effect, Method, Operation, Response, Route, Routes};
+use crate::logical::Access::Token;
+use crate::logical::{Answer, Call, Effect, Method, Operation, Response, Route, Routes};
 
 /// Where a node is reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,15 +22,16 @@ pub struct HaStatusEndpoints {
     routes: Routes<Self>,
 }
 
-const ROUTES: &[Route<HaStatusEndpoints>] = &[Route {
-    pattern: "ha-status",
-    access: Access::Token,
+const ROUTES: &[Route<HaStatusEndpoints>] = &[
     // Only the active node hears of the others.
-    methods: &[Method::new(&[Operation::Read], Effect::Write, HaStatusEndpoints::read)],
-    exists: None,
-    fields: &[],
-    summary: "The nodes of the cluster.",
-}];
+    Route::new(
+        "ha-status",
+        Token,
+        &[Method::new(&[Operation::Read], Effect::Write, HaStatusEndpoints::read)],
+        &[],
+        "The nodes of the cluster.",
+    ),
+];
 
 // === impl HaStatusEndpoints ===
 

@@ -11,7 +11,8 @@ use crate::api::operation::Operation as Asked;
 use crate::barrier::{StoreError, Transaction};
 use crate::core::in_flight::{Flying, InFlight};
 use crate::core::token_store::TokenStore;
-use crate::logical::{Access, Answer, Call, Effect, Method, Operation, Response, Route, Routes};
+use crate::logical::Access::Token;
+use crate::logical::{Answer, Call, Effect, Method, Operation, Response, Route, Routes};
 
 /// Most that one answer tells.
 const MAX_SHOWN: usize = 10_000;
@@ -24,14 +25,13 @@ pub struct InFlightEndpoints {
     routes: Routes<Self>,
 }
 
-const ROUTES: &[Route<InFlightEndpoints>] = &[Route {
-    pattern: "in-flight-req",
-    access: Access::Token,
-    methods: &[Method::new(&[Operation::Read], Effect::Local, InFlightEndpoints::read)],
-    exists: None,
-    fields: &[],
-    summary: "Reports in-flight requests.",
-}];
+const ROUTES: &[Route<InFlightEndpoints>] = &[Route::new(
+    "in-flight-req",
+    Token,
+    &[Method::new(&[Operation::Read], Effect::Local, InFlightEndpoints::read)],
+    &[],
+    "Reports in-flight requests.",
+)];
 
 // === impl InFlightEndpoints ===
 

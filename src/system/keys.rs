@@ -8,18 +8,15 @@ use super::whole;
 use crate::barrier::{self, RotateError, Rotation};
 use crate::core::token_store::{nanos, wire_time};
 use crate::duration;
+use crate::logical::Access::{Sudo, Token};
 use crate::logical::field::Fields;
-use crate::logical::{
-    Access, Answer, Call, Effect, Fault, Field, FieldKind, Method, Operation, Response, Route, Routes,
-};
+use crate::logical::{Answer, Call, Fault, Field, FieldKind, Method, Response, Route, Routes};
 
 /// See the module.
 #[derive(Debug)]
 pub struct KeyEndpoints {
     routes: Routes<Self>,
 }
-
-const WRITE: &[Operation] = &[Operation::Create, Operation::Update];
 
 const CONFIG_FIELDS: &[Field] = &[
     Field { name: "enabled", kind: FieldKind::Bool, description: "Whether keys are replaced by themselves." },
@@ -31,48 +28,36 @@ const CONFIG_FIELDS: &[Field] = &[
     Field { name: "interval", kind: FieldKind::DurationSecs, description: "How old a key may become." },
 ];
 
-macro_rules! rotate {
-    ($pattern:literal) => {
-        Route {
-            pattern: $pattern,
-            access: Access::Sudo,
-            methods: &[Method::new(WRITE, Effect::Write, KeyEndpoints::rotate)],
-            exists: None,
-            fields: &[],
-            summary: "Replace the data key; older ones still open what they sealed.",
-        }
-    };
-}
-
-macro_rules! config {
-    ($pattern:literal) => {
-        Route {
-            pattern: $pattern,
-            access: Access::Token,
-            methods: &[
-                Method::new(&[Operation::Read], Effect::Read, KeyEndpoints::config),
-                Method::new(WRITE, Effect::Write, KeyEndpoints::configure),
-            ],
-            exists: None,
-            fields: CONFIG_FIELDS,
-            summary: "When the data key is replaced by itself.",
-        }
-    };
-}
-
 const ROUTES: &[Route<KeyEndpoints>] = &[
-    Route {
-        pattern: "key-status",
-        access: Access::Token,
-        methods: &[Method::new(&[Operation::Read], Effect::Read, KeyEndpoints::status)],
-        exists: None,
-        fields: &[],
-        summary: "The data key in use.",
-    },
-    rotate!("rotate"),
-    rotate!("rotate/keyring"),
-    config!("rotate/config"),
-    config!("rotate/keyring/config"),
+    Route::new("key-status", Token, &[Method::read(KeyEndpoints::status)], &[], "The data key in use."),
+    Route::new(
+        "rotate",
+        Sudo,
+        &[Method::write(KeyEndpoints::rotate)],
+        &[],
+        "Replace the data key; older ones still open what they sealed.",
+    ),
+    Route::new(
+        "rotate/keyring",
+        Sudo,
+        &[Method::write(KeyEndpoints::rotate)],
+        &[],
+        "Replace the data key; older ones still open what they sealed.",
+    ),
+    Route::new(
+        "rotate/config",
+        Token,
+        &[Method::read(KeyEndpoints::config), Method::write(KeyEndpoints::configure)],
+        CONFIG_FIELDS,
+        "When the data key is replaced by itself.",
+    ),
+    Route::new(
+        "rotate/keyring/config",
+        Token,
+        &[Method::read(KeyEndpoints::config), Method::write(KeyEndpoints::configure)],
+        CONFIG_FIELDS,
+        "When the data key is replaced by itself.",
+    ),
 ];
 
 // === impl KeyEndpoints ===

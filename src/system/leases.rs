@@ -11,11 +11,9 @@ use super::whole;
 use crate::barrier::Transaction;
 use crate::core::expiration::{self, LeaseEntry};
 use crate::core::token_store::{TokenStore, wire_time};
+use crate::logical::Access::{Sudo, Token};
 use crate::logical::field::Fields;
-use crate::logical::{
-    Access, Answer, Call, Captures, Effect, Endpoint, Fault, Field, FieldKind, Method, Operation, Renewed,
-    Response, Route, Routes,
-};
+use crate::logical::{Answer, Call, Fault, Field, FieldKind, Method, Renewed, Response, Route, Routes};
 
 /// Most leases one request ends: each is a change of the transaction.
 const MAX_ENDED: usize = 20_000;
@@ -47,8 +45,6 @@ pub struct LeaseEndpoints {
     routes: Routes<Self>,
 }
 
-const WRITE: &[Operation] = &[Operation::Create, Operation::Update];
-
 const LEASE_FIELDS: &[Field] = &[
     Field { name: "lease_id", kind: FieldKind::String, description: "The lease's id" },
     Field { name: "url_lease_id", kind: FieldKind::String, description: "The lease's id, in the path" },
@@ -64,97 +60,101 @@ const LEASE_FIELDS: &[Field] = &[
 const PREFIX_FIELDS: &[Field] =
     &[Field { name: "prefix", kind: FieldKind::String, description: "The path to look below" }];
 
-macro_rules! route {
-    ($pattern:literal, $access:ident, $operations:expr, $effect:ident, $run:expr, $summary:literal) => {
-        route!($pattern, $access, $operations, $effect, $run, $summary, LEASE_FIELDS)
-    };
-    ($pattern:literal, $access:ident, $operations:expr, $effect:ident, $run:expr, $summary:literal, $fields:expr) => {
-        Route {
-            pattern: $pattern,
-            access: Access::$access,
-            methods: &[Method::new($operations, Effect::$effect, $run)],
-            exists: None,
-            fields: $fields,
-            summary: $summary,
-        }
-    };
-}
-
 const ROUTES: &[Route<LeaseEndpoints>] = &[
     // A list asks for the path with its slash; the lookup by id has none, and each has its own access.
-    route!(
-        "leases/lookup/",
-        Sudo,
-        &[Operation::List],
-        Read,
-        LeaseEndpoints::list,
-        "List leases.",
-        PREFIX_FIELDS
+    Route::new("leases/lookup/", Sudo, &[Method::list(LeaseEndpoints::list)], PREFIX_FIELDS, "List leases."),
+    Route::new(
+        "leases/lookup",
+        Token,
+        &[Method::asks(LeaseEndpoints::lookup)],
+        LEASE_FIELDS,
+        "Look up a lease.",
     ),
-    route!("leases/lookup", Token, WRITE, Read, LeaseEndpoints::lookup, "Look up a lease."),
-    route!(
+    Route::new(
         "leases/lookup/{prefix:rest}",
         Sudo,
-        &[Operation::List],
-        Read,
-        LeaseEndpoints::list,
+        &[Method::list(LeaseEndpoints::list)],
+        PREFIX_FIELDS,
         "List leases below a path.",
-        PREFIX_FIELDS
     ),
-    route!("leases/renew", Token, WRITE, Write, LeaseEndpoints::renew, "Renew a lease."),
-    route!("leases/renew/{url_lease_id:rest}", Token, WRITE, Write, LeaseEndpoints::renew, "Renew a lease."),
-    route!("renew", Token, WRITE, Write, LeaseEndpoints::renew, "Renew a lease."),
-    route!("renew/{url_lease_id:rest}", Token, WRITE, Write, LeaseEndpoints::renew, "Renew a lease."),
-    route!("leases/revoke", Token, WRITE, Write, LeaseEndpoints::revoke, "Revoke a lease."),
-    route!(
+    Route::new(
+        "leases/renew",
+        Token,
+        &[Method::write(LeaseEndpoints::renew)],
+        LEASE_FIELDS,
+        "Renew a lease.",
+    ),
+    Route::new(
+        "leases/renew/{url_lease_id:rest}",
+        Token,
+        &[Method::write(LeaseEndpoints::renew)],
+        LEASE_FIELDS,
+        "Renew a lease.",
+    ),
+    Route::new("renew", Token, &[Method::write(LeaseEndpoints::renew)], LEASE_FIELDS, "Renew a lease."),
+    Route::new(
+        "renew/{url_lease_id:rest}",
+        Token,
+        &[Method::write(LeaseEndpoints::renew)],
+        LEASE_FIELDS,
+        "Renew a lease.",
+    ),
+    Route::new(
+        "leases/revoke",
+        Token,
+        &[Method::write(LeaseEndpoints::revoke)],
+        LEASE_FIELDS,
+        "Revoke a lease.",
+    ),
+    Route::new(
         "leases/revoke/{url_lease_id:rest}",
         Token,
-        WRITE,
-        Write,
-        LeaseEndpoints::revoke,
-        "Revoke a lease."
+        &[Method::write(LeaseEndpoints::revoke)],
+        LEASE_FIELDS,
+        "Revoke a lease.",
     ),
-    route!("revoke", Token, WRITE, Write, LeaseEndpoints::revoke, "Revoke a lease."),
-    route!(
+    Route::new("revoke", Token, &[Method::write(LeaseEndpoints::revoke)], LEASE_FIELDS, "Revoke a lease."),
+    Route::new(
         "leases/revoke-prefix/{prefix:rest}",
         Sudo,
-        WRITE,
-        Write,
-        LeaseEndpoints::revoke_prefix,
-        "Revoke all leases below a path."
+        &[Method::write(LeaseEndpoints::revoke_prefix)],
+        LEASE_FIELDS,
+        "Revoke all leases below a path.",
     ),
-    route!(
+    Route::new(
         "revoke-prefix/{prefix:rest}",
         Sudo,
-        WRITE,
-        Write,
-        LeaseEndpoints::revoke_prefix,
-        "Revoke all leases below a path."
+        &[Method::write(LeaseEndpoints::revoke_prefix)],
+        LEASE_FIELDS,
+        "Revoke all leases below a path.",
     ),
-    route!(
+    Route::new(
         "leases/revoke-force/{prefix:rest}",
         Sudo,
-        WRITE,
-        Write,
-        LeaseEndpoints::revoke_force,
-        "Drop all leases below a path, whatever their backends say."
+        &[Method::write(LeaseEndpoints::revoke_force)],
+        LEASE_FIELDS,
+        "Drop all leases below a path, whatever their backends say.",
     ),
-    route!("leases/tidy", Token, WRITE, Write, LeaseEndpoints::tidy, "Drop lease records that lead nowhere."),
-    route!(
+    Route::new(
+        "leases/tidy",
+        Token,
+        &[Method::write(LeaseEndpoints::tidy)],
+        LEASE_FIELDS,
+        "Drop lease records that lead nowhere.",
+    ),
+    Route::new(
         "leases/count",
         Token,
-        &[Operation::Read],
-        Read,
-        LeaseEndpoints::count,
-        "Count leases that cannot be revoked."
+        &[Method::read(LeaseEndpoints::count)],
+        LEASE_FIELDS,
+        "Count leases that cannot be revoked.",
     ),
-    route!(
+    Route::new(
         "leases",
         Token,
-        &[Operation::Read],
-        Read,
-        LeaseEndpoints::irrevocable,
-        "List leases that cannot be revoked."
+        &[Method::read(LeaseEndpoints::irrevocable)],
+        LEASE_FIELDS,
+        "List leases that cannot be revoked.",
     ),
 ];
 
@@ -327,16 +327,8 @@ fn shown(lease: &LeaseEntry, now: OffsetDateTime) -> Map<String, Value> {
     data
 }
 
-impl super::Endpoints for LeaseEndpoints {
-    fn endpoints(&self) -> &[Endpoint] {
-        self.routes.endpoints()
-    }
-
-    fn find<'p>(&self, path: &'p str) -> Option<(usize, Captures<'p>)> {
-        self.routes.find(path)
-    }
-
-    fn handle(&self, endpoint: usize, call: &mut Call<'_>) -> Answer {
-        self.routes.handle(endpoint, self, call)
+impl super::Tabled for LeaseEndpoints {
+    fn routes(&self) -> &Routes<Self> {
+        &self.routes
     }
 }

@@ -6,11 +6,9 @@ use serde_json::{Value, json};
 
 use crate::core::lockout::{LockoutConfig, Lockouts, Login};
 use crate::core::mounts::Mounts;
+use crate::logical::Access::Token;
 use crate::logical::field::Fields;
-use crate::logical::{
-    Access, Answer, Call, Captures, Effect, Endpoint, Field, FieldKind, Method, Operation, Response, Route,
-    Routes,
-};
+use crate::logical::{Answer, Call, Effect, Field, FieldKind, Method, Operation, Response, Route, Routes};
 
 /// See the module.
 #[derive(Debug)]
@@ -27,26 +25,20 @@ const ALIAS: Field =
 
 /// Counters are in the active node's memory, so it answers the reading too.
 const ROUTES: &[Route<LockedUserEndpoints>] = &[
-    Route {
-        pattern: "locked-users",
-        access: Access::Token,
-        methods: &[Method::new(&[Operation::Read], Effect::Write, LockedUserEndpoints::read)],
-        exists: None,
-        fields: &[ACCESSOR],
-        summary: "Report the locked user count metrics.",
-    },
-    Route {
-        pattern: "locked-users/{mount_accessor:segment}/unlock/{alias_identifier:segment}",
-        access: Access::Token,
-        methods: &[Method::new(
-            &[Operation::Create, Operation::Update],
-            Effect::Write,
-            LockedUserEndpoints::unlock,
-        )],
-        exists: None,
-        fields: &[ACCESSOR, ALIAS],
-        summary: "Unlock the locked user with given mount_accessor and alias_identifier.",
-    },
+    Route::new(
+        "locked-users",
+        Token,
+        &[Method::new(&[Operation::Read], Effect::Write, LockedUserEndpoints::read)],
+        &[ACCESSOR],
+        "Report the locked user count metrics.",
+    ),
+    Route::new(
+        "locked-users/{mount_accessor:segment}/unlock/{alias_identifier:segment}",
+        Token,
+        &[Method::write(LockedUserEndpoints::unlock)],
+        &[ACCESSOR, ALIAS],
+        "Unlock the locked user with given mount_accessor and alias_identifier.",
+    ),
 ];
 
 // === impl LockedUserEndpoints ===
@@ -93,16 +85,8 @@ fn of_mount(accessor: &str, names: &[String]) -> Value {
     json!({"mount_accessor": accessor, "counts": names.len(), "alias_identifiers": shown})
 }
 
-impl super::Endpoints for LockedUserEndpoints {
-    fn endpoints(&self) -> &[Endpoint] {
-        self.routes.endpoints()
-    }
-
-    fn find<'p>(&self, path: &'p str) -> Option<(usize, Captures<'p>)> {
-        self.routes.find(path)
-    }
-
-    fn handle(&self, endpoint: usize, call: &mut Call<'_>) -> Answer {
-        self.routes.handle(endpoint, self, call)
+impl super::Tabled for LockedUserEndpoints {
+    fn routes(&self) -> &Routes<Self> {
+        &self.routes
     }
 }

@@ -2,9 +2,8 @@
 
 use serde_json::Map;
 
-use crate::logical::{
-    Access, Answer, Call, Effect, Fault, Field, FieldKind, Method, Operation, Response, Route, Routes,
-};
+use crate::logical::Access::{Open, Token};
+use crate::logical::{Answer, Call, Fault, Field, FieldKind, Method, Response, Route, Routes};
 
 /// See the module.
 #[derive(Debug)]
@@ -18,34 +17,31 @@ const FIELDS: &[Field] = &[
 ];
 
 const ROUTES: &[Route<NamespaceEndpoints>] = &[
-    Route {
-        pattern: "namespaces/?",
-        access: Access::Token,
-        methods: &[Method::new(&[Operation::List], Effect::Read, |_, _| Ok(Response::empty()))],
-        exists: None,
-        fields: &[],
-        summary: "List the child namespaces.",
-    },
-    Route {
-        pattern: "namespaces/{path:rest}",
-        access: Access::Token,
-        methods: &[
-            Method::new(&[Operation::Read], Effect::Read, |_, _| Ok(Response::empty())),
-            Method::new(&[Operation::Create, Operation::Update], Effect::Write, |_, _| Err(none_but_root())),
-            Method::new(&[Operation::Delete], Effect::Write, |_, _| Ok(Response::empty())),
+    Route::new(
+        "namespaces/?",
+        Token,
+        &[Method::list(|_, _| Ok(Response::empty()))],
+        &[],
+        "List the child namespaces.",
+    ),
+    Route::new(
+        "namespaces/{path:rest}",
+        Token,
+        &[
+            Method::read(|_, _| Ok(Response::empty())),
+            Method::write(|_, _| Err(none_but_root())),
+            Method::delete(|_, _| Ok(Response::empty())),
         ],
-        exists: None,
-        fields: FIELDS,
-        summary: "A child namespace.",
-    },
-    Route {
-        pattern: "internal/ui/namespaces",
-        access: Access::Open,
-        methods: &[Method::new(&[Operation::Read], Effect::Read, |_, call| visible(call))],
-        exists: None,
-        fields: &[],
-        summary: "The namespaces the caller may see.",
-    },
+        FIELDS,
+        "A child namespace.",
+    ),
+    Route::new(
+        "internal/ui/namespaces",
+        Open,
+        &[Method::read(|_, call| visible(call))],
+        &[],
+        "The namespaces the caller may see.",
+    ),
 ];
 
 // === impl NamespaceEndpoints ===

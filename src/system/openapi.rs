@@ -5,9 +5,10 @@ use std::sync::Arc;
 use crate::core::mount::Table;
 use crate::core::mounts::Mounts;
 use crate::core::router::Mounted;
+use crate::logical::Access::Open;
 use crate::logical::openapi::{Described, Document};
 use crate::logical::{
-    Access, Answer, Call, Effect, Fault, Field, FieldKind, Method, Operation, Response, Route, Routes,
+    Answer, Call, Effect, Fault, Field, FieldKind, Method, Operation, Response, Route, Routes,
 };
 
 /// See the module.
@@ -26,18 +27,17 @@ const FIELDS: &[Field] = &[
     Field { name: "generic_mount_paths", kind: FieldKind::Bool, description: "Use generic mount paths." },
 ];
 
-const ROUTES: &[Route<OpenApiEndpoints>] = &[Route {
-    pattern: "internal/specs/openapi",
-    access: Access::Open,
-    methods: &[Method::new(
+const ROUTES: &[Route<OpenApiEndpoints>] = &[Route::new(
+    "internal/specs/openapi",
+    Open,
+    &[Method::new(
         &[Operation::Read, Operation::Create, Operation::Update],
         Effect::Read,
         OpenApiEndpoints::document,
     )],
-    exists: None,
-    fields: FIELDS,
-    summary: "Generate an OpenAPI 3 document of all mounted paths.",
-}];
+    FIELDS,
+    "Generate an OpenAPI 3 document of all mounted paths.",
+)];
 
 // === impl OpenApiEndpoints ===
 

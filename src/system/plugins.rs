@@ -7,10 +7,9 @@ use serde_json::{Value, json};
 
 use crate::core::mount::RUNNING_VERSION;
 use crate::core::mounts::Mounts;
+use crate::logical::Access::{Sudo, Token};
 use crate::logical::field::Fields;
-use crate::logical::{
-    Access, Answer, Call, Effect, Fault, Field, FieldKind, Method, Operation, Response, Route, Routes,
-};
+use crate::logical::{Answer, Call, Effect, Fault, Field, FieldKind, Method, Response, Route, Routes, WRITE};
 
 /// Kinds of backends there are, by the wire's name of their class.
 #[derive(Debug, Clone)]
@@ -26,8 +25,6 @@ pub struct PluginEndpoints {
     catalog: Catalog,
     routes: Routes<Self>,
 }
-
-const WRITE: &[Operation] = &[Operation::Create, Operation::Update];
 
 const PLUGIN_FIELDS: &[Field] = &[
     Field { name: "name", kind: FieldKind::String, description: "The name of the plugin." },
@@ -46,45 +43,38 @@ const RELOAD_FIELDS: &[Field] = &[
 ];
 
 const ROUTES: &[Route<PluginEndpoints>] = &[
-    Route {
-        pattern: "plugins/catalog",
-        access: Access::Sudo,
-        methods: &[Method::new(&[Operation::Read], Effect::Read, PluginEndpoints::read_all)],
-        exists: None,
-        fields: &[],
-        summary: "List the plugins of the catalog.",
-    },
-    Route {
-        pattern: "plugins/catalog/{type}/?",
-        access: Access::Sudo,
-        methods: &[
-            Method::new(&[Operation::List], Effect::Read, PluginEndpoints::list),
-            Method::new(&[Operation::Read], Effect::Read, PluginEndpoints::read_untyped),
+    Route::new(
+        "plugins/catalog",
+        Sudo,
+        &[Method::read(PluginEndpoints::read_all)],
+        &[],
+        "List the plugins of the catalog.",
+    ),
+    Route::new(
+        "plugins/catalog/{type}/?",
+        Sudo,
+        &[Method::list(PluginEndpoints::list), Method::read(PluginEndpoints::read_untyped)],
+        PLUGIN_FIELDS,
+        "List the plugins of a type.",
+    ),
+    Route::new(
+        "plugins/catalog/{type}/{name}",
+        Sudo,
+        &[
+            Method::read(PluginEndpoints::read),
+            Method::write(|_, _| Err(built_in())),
+            Method::delete(|_, _| Ok(Response::empty())),
         ],
-        exists: None,
-        fields: PLUGIN_FIELDS,
-        summary: "List the plugins of a type.",
-    },
-    Route {
-        pattern: "plugins/catalog/{type}/{name}",
-        access: Access::Sudo,
-        methods: &[
-            Method::new(&[Operation::Read], Effect::Read, PluginEndpoints::read),
-            Method::new(WRITE, Effect::Write, |_, _| Err(built_in())),
-            Method::new(&[Operation::Delete], Effect::Write, |_, _| Ok(Response::empty())),
-        ],
-        exists: None,
-        fields: PLUGIN_FIELDS,
-        summary: "A plugin of the catalog.",
-    },
-    Route {
-        pattern: "plugins/reload/backend",
-        access: Access::Token,
-        methods: &[Method::new(WRITE, Effect::Local, PluginEndpoints::reload)],
-        exists: None,
-        fields: RELOAD_FIELDS,
-        summary: "Forget what the backends of a plugin or mount have in memory.",
-    },
+        PLUGIN_FIELDS,
+        "A plugin of the catalog.",
+    ),
+    Route::new(
+        "plugins/reload/backend",
+        Token,
+        &[Method::new(WRITE, Effect::Local, PluginEndpoints::reload)],
+        RELOAD_FIELDS,
+        "Forget what the backends of a plugin or mount have in memory.",
+    ),
 ];
 
 // === impl PluginEndpoints ===

@@ -8,11 +8,9 @@ use super::whole;
 use crate::core::mount::Table;
 use crate::core::mounts::Mounts;
 use crate::core::quota::{self, Config, Rule, RuleChange, RuleMount};
+use crate::logical::Access::Token;
 use crate::logical::field::Fields;
-use crate::logical::{
-    Access, Answer, Call, Captures, Effect, Endpoint, Fault, Field, FieldKind, Method, Operation, Response,
-    Route, Routes,
-};
+use crate::logical::{Answer, Call, Fault, Field, FieldKind, Method, Response, Route, Routes};
 
 /// See the module.
 #[derive(Debug)]
@@ -20,8 +18,6 @@ pub struct QuotaEndpoints {
     mounts: Arc<Mounts>,
     routes: Routes<Self>,
 }
-
-const WRITE: &[Operation] = &[Operation::Create, Operation::Update];
 
 const fn field(name: &'static str, kind: FieldKind, description: &'static str) -> Field {
     Field { name, kind, description }
@@ -51,37 +47,31 @@ const CONFIG: &[Field] = &[
 ];
 
 const ROUTES: &[Route<QuotaEndpoints>] = &[
-    Route {
-        pattern: "quotas/config",
-        access: Access::Token,
-        methods: &[
-            Method::new(&[Operation::Read], Effect::Read, QuotaEndpoints::read_config),
-            Method::new(WRITE, Effect::Write, QuotaEndpoints::write_config),
+    Route::new(
+        "quotas/config",
+        Token,
+        &[Method::read(QuotaEndpoints::read_config), Method::write(QuotaEndpoints::write_config)],
+        CONFIG,
+        "Create, update and read the quota configuration.",
+    ),
+    Route::new(
+        "quotas/rate-limit/?",
+        Token,
+        &[Method::list(QuotaEndpoints::list)],
+        &[NAME],
+        "Lists the names of all the rate limit quotas.",
+    ),
+    Route::new(
+        "quotas/rate-limit/{name}",
+        Token,
+        &[
+            Method::read(QuotaEndpoints::read),
+            Method::write(QuotaEndpoints::write),
+            Method::delete(QuotaEndpoints::delete),
         ],
-        exists: None,
-        fields: CONFIG,
-        summary: "Create, update and read the quota configuration.",
-    },
-    Route {
-        pattern: "quotas/rate-limit/?",
-        access: Access::Token,
-        methods: &[Method::new(&[Operation::List], Effect::Read, QuotaEndpoints::list)],
-        exists: None,
-        fields: &[NAME],
-        summary: "Lists the names of all the rate limit quotas.",
-    },
-    Route {
-        pattern: "quotas/rate-limit/{name}",
-        access: Access::Token,
-        methods: &[
-            Method::new(&[Operation::Read], Effect::Read, QuotaEndpoints::read),
-            Method::new(WRITE, Effect::Write, QuotaEndpoints::write),
-            Method::new(&[Operation::Delete], Effect::Write, QuotaEndpoints::delete),
-        ],
-        exists: None,
-        fields: RULE,
-        summary: "Get, create or update a rate limit quota.",
-    },
+        RULE,
+        "Get, create or update a rate limit quota.",
+    ),
 ];
 
 // === impl QuotaEndpoints ===
@@ -177,16 +167,8 @@ fn shown_rate(rate: f64) -> Value {
     if rate.fract() == 0.0 && rate < 9e15 { json!(rate as u64) } else { json!(rate) }
 }
 
-impl super::Endpoints for QuotaEndpoints {
-    fn endpoints(&self) -> &[Endpoint] {
-        self.routes.endpoints()
-    }
-
-    fn find<'p>(&self, path: &'p str) -> Option<(usize, Captures<'p>)> {
-        self.routes.find(path)
-    }
-
-    fn handle(&self, endpoint: usize, call: &mut Call<'_>) -> Answer {
-        self.routes.handle(endpoint, self, call)
+impl super::Tabled for QuotaEndpoints {
+    fn routes(&self) -> &Routes<Self> {
+        &self.routes
     }
 }

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::whole;
+use crate::logical::Access::{Sudo, Token};
 use crate::logical::field::Fields;
 use crate::logical::{
-    Access, Answer, Call, Effect, Fault, Field, FieldKind, Method, Operation, Response, Route, Routes,
+    Answer, Call, Effect, Fault, Field, FieldKind, Method, Operation, Response, Route, Routes, WRITE,
 };
 use crate::seal::{
     Ceremonies, ProofError, Rekey, RekeyError, RekeyProgress, RekeyRequest, RekeyStep, Share, Split,
@@ -24,7 +25,6 @@ pub struct RotationEndpoints {
     routes: Routes<Self>,
 }
 
-const WRITE: &[Operation] = &[Operation::Create, Operation::Update];
 const READ: &[Operation] = &[Operation::Read];
 const DELETE: &[Operation] = &[Operation::Delete];
 
@@ -48,62 +48,50 @@ const SHARE_FIELDS: &[Field] = &[
 /// The progress of a ceremony is in the active node's memory, so even its reads belong there.
 const ONLY_ACTIVE: Effect = Effect::Write;
 
-macro_rules! backup {
-    ($pattern:literal) => {
-        Route {
-            pattern: $pattern,
-            access: Access::Token,
-            methods: &[
-                Method::new(READ, Effect::Read, RotationEndpoints::no_backup),
-                Method::new(DELETE, Effect::Write, |_, _| Ok(Response::empty())),
-            ],
-            exists: None,
-            fields: &[],
-            summary: "Backups of new keys: there are none, because they are only made of PGP keys.",
-        }
-    };
+const BACKUP: &[Method<RotationEndpoints>] =
+    &[Method::read(RotationEndpoints::no_backup), Method::delete(|_, _| Ok(Response::empty()))];
+
+const fn backup(pattern: &'static str) -> Route<RotationEndpoints> {
+    let summary = "Backups of new keys: there are none, because they are only made of PGP keys.";
+    Route::new(pattern, Token, BACKUP, &[], summary)
 }
 
+/// The four routes of one ceremony.
 macro_rules! ceremony {
     ($init:literal, $update:literal, $verify:literal, $backup:literal, $of:ident) => {
         [
-            Route {
-                pattern: $init,
-                access: Access::Token,
-                methods: &[
+            Route::new(
+                $init,
+                Token,
+                &[
                     Method::new(READ, ONLY_ACTIVE, |this, call| this.progress(&this.ceremonies.$of, call)),
                     Method::new(WRITE, ONLY_ACTIVE, |this, call| this.start(&this.ceremonies.$of, call)),
                     Method::new(DELETE, ONLY_ACTIVE, |this, _| this.cancel(&this.ceremonies.$of)),
                 ],
-                exists: None,
-                fields: INIT_FIELDS,
-                summary: "Begin replacing a key.",
-            },
-            Route {
-                pattern: $update,
-                access: Access::Token,
-                methods: &[Method::new(WRITE, ONLY_ACTIVE, |this, call| {
-                    this.update(&this.ceremonies.$of, call)
-                })],
-                exists: None,
-                fields: SHARE_FIELDS,
-                summary: "Give a share of the old key.",
-            },
-            Route {
-                pattern: $verify,
-                access: Access::Token,
-                methods: &[
+                INIT_FIELDS,
+                "Begin replacing a key.",
+            ),
+            Route::new(
+                $update,
+                Token,
+                &[Method::new(WRITE, ONLY_ACTIVE, |this, call| this.update(&this.ceremonies.$of, call))],
+                SHARE_FIELDS,
+                "Give a share of the old key.",
+            ),
+            Route::new(
+                $verify,
+                Token,
+                &[
                     Method::new(READ, ONLY_ACTIVE, |this, _| this.verify_progress(&this.ceremonies.$of)),
                     Method::new(WRITE, ONLY_ACTIVE, |this, call| this.verify(&this.ceremonies.$of, call)),
                     Method::new(DELETE, ONLY_ACTIVE, |this, call| {
                         this.restart_verification(&this.ceremonies.$of, call)
                     }),
                 ],
-                exists: None,
-                fields: SHARE_FIELDS,
-                summary: "Show a share of the new key.",
-            },
-            backup!($backup),
+                SHARE_FIELDS,
+                "Show a share of the new key.",
+            ),
+            backup($backup),
         ]
     };
 }
@@ -130,16 +118,15 @@ const ROUTES: &[Route<RotationEndpoints>] = &{
         recovery_update,
         recovery_verify,
         recovery_backup,
-        Route {
-            pattern: "rotate/root",
-            access: Access::Sudo,
-            methods: &[Method::new(WRITE, Effect::Write, RotationEndpoints::replace_root)],
-            exists: None,
-            fields: &[],
-            summary: "Replace the root key.",
-        },
-        backup!("rekey/backup"),
-        backup!("rekey/recovery-key-backup"),
+        Route::new(
+            "rotate/root",
+            Sudo,
+            &[Method::write(RotationEndpoints::replace_root)],
+            &[],
+            "Replace the root key.",
+        ),
+        backup("rekey/backup"),
+        backup("rekey/recovery-key-backup"),
     ]
 };
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::barrier::Barrier;
-use crate::logical::{Access, Answer, Call, Effect, Method, Operation, Response, Route, Routes};
+use crate::logical::Access::Sudo;
+use crate::logical::{Answer, Call, Effect, Method, Response, Route, Routes, WRITE};
 
 /// See the module.
 #[derive(Debug)]
@@ -12,25 +13,21 @@ pub struct SealEndpoints {
     routes: Routes<Self>,
 }
 
-const WRITE: &[Operation] = &[Operation::Create, Operation::Update];
-
 const ROUTES: &[Route<SealEndpoints>] = &[
-    Route {
-        pattern: "seal",
-        access: Access::Sudo,
-        methods: &[Method::new(WRITE, Effect::Local, SealEndpoints::seal)],
-        exists: None,
-        fields: &[],
-        summary: "Seal this node.",
-    },
-    Route {
-        pattern: "step-down",
-        access: Access::Sudo,
-        methods: &[Method::new(WRITE, Effect::Write, SealEndpoints::step_down)],
-        exists: None,
-        fields: &[],
-        summary: "Make the active node give up its leadership.",
-    },
+    Route::new(
+        "seal",
+        Sudo,
+        &[Method::new(WRITE, Effect::Local, SealEndpoints::seal)],
+        &[],
+        "Seal this node.",
+    ),
+    Route::new(
+        "step-down",
+        Sudo,
+        &[Method::write(SealEndpoints::step_down)],
+        &[],
+        "Make the active node give up its leadership.",
+    ),
 ];
 
 // === impl SealEndpoints ===

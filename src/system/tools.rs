@@ -6,10 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::entropy;
+use crate::logical::Access::Token;
 use crate::logical::field::Fields;
-use crate::logical::{
-    Access, Answer, Call, Effect, Fault, Field, FieldKind, Method, Operation, Response, Route, Routes,
-};
+use crate::logical::{Answer, Call, Fault, Field, FieldKind, Method, Response, Route, Routes};
 
 /// Random bytes in one answer are fewer.
 const MAX_RANDOM: i64 = 128 * 1024;
@@ -21,8 +20,6 @@ const RANDOM: i64 = 32;
 pub struct ToolEndpoints {
     routes: Routes<Self>,
 }
-
-const WRITE: &[Operation] = &[Operation::Create, Operation::Update];
 
 const HASH_FIELDS: &[Field] = &[
     Field { name: "input", kind: FieldKind::String, description: "The base64-encoded input data." },
@@ -67,34 +64,41 @@ const RANDOM_FIELDS: &[Field] = &[
     },
 ];
 
-macro_rules! tool {
-    ($pattern:literal, $fields:expr, $run:expr, $summary:literal) => {
-        Route {
-            pattern: $pattern,
-            access: Access::Token,
-            methods: &[Method::new(WRITE, Effect::Read, $run)],
-            exists: None,
-            fields: $fields,
-            summary: $summary,
-        }
-    };
-}
-
 const ROUTES: &[Route<ToolEndpoints>] = &[
-    tool!("tools/hash", HASH_FIELDS, |_, call| hash(call), "Generate a hash sum for input data."),
-    tool!(
-        "tools/hash/{urlalgorithm}",
+    Route::new(
+        "tools/hash",
+        Token,
+        &[Method::asks(|_, call| hash(call))],
         HASH_FIELDS,
-        |_, call| hash(call),
-        "Generate a hash sum for input data."
+        "Generate a hash sum for input data.",
     ),
-    tool!("tools/random", RANDOM_FIELDS, |_, call| random(call), "Generate random bytes."),
-    tool!("tools/random/{source}", RANDOM_FIELDS, |_, call| random(call), "Generate random bytes."),
-    tool!(
-        "tools/random/{source}/{urlbytes}",
+    Route::new(
+        "tools/hash/{urlalgorithm}",
+        Token,
+        &[Method::asks(|_, call| hash(call))],
+        HASH_FIELDS,
+        "Generate a hash sum for input data.",
+    ),
+    Route::new(
+        "tools/random",
+        Token,
+        &[Method::asks(|_, call| random(call))],
         RANDOM_FIELDS,
-        |_, call| random(call),
-        "Generate random bytes."
+        "Generate random bytes.",
+    ),
+    Route::new(
+        "tools/random/{source}",
+        Token,
+        &[Method::asks(|_, call| random(call))],
+        RANDOM_FIELDS,
+        "Generate random bytes.",
+    ),
+    Route::new(
+        "tools/random/{source}/{urlbytes}",
+        Token,
+        &[Method::asks(|_, call| random(call))],
+        RANDOM_FIELDS,
+        "Generate random bytes.",
     ),
 ];
 

@@ -8,10 +8,9 @@ use serde_json::json;
 
 use super::whole;
 use crate::core::cached::Cached;
+use crate::logical::Access::Sudo;
 use crate::logical::field::Fields;
-use crate::logical::{
-    Access, Answer, Call, Effect, Fault, Field, FieldKind, Method, Operation, Response, Route, Routes,
-};
+use crate::logical::{Answer, Call, Fault, Field, FieldKind, Method, Response, Route, Routes};
 
 /// Where the record is stored.
 pub const KEY: &str = "core/ui-headers";
@@ -38,26 +37,24 @@ const FIELDS: &[Field] = &[
 ];
 
 const ROUTES: &[Route<UiHeaderEndpoints>] = &[
-    Route {
-        pattern: "config/ui/headers/?",
-        access: Access::Sudo,
-        methods: &[Method::new(&[Operation::List], Effect::Read, UiHeaderEndpoints::list)],
-        exists: None,
-        fields: &[],
-        summary: "Return a list of configured UI headers.",
-    },
-    Route {
-        pattern: "config/ui/headers/{header:segment}",
-        access: Access::Sudo,
-        methods: &[
-            Method::new(&[Operation::Read], Effect::Read, UiHeaderEndpoints::read),
-            Method::new(&[Operation::Create, Operation::Update], Effect::Write, UiHeaderEndpoints::write),
-            Method::new(&[Operation::Delete], Effect::Write, UiHeaderEndpoints::delete),
+    Route::new(
+        "config/ui/headers/?",
+        Sudo,
+        &[Method::list(UiHeaderEndpoints::list)],
+        &[],
+        "Return a list of configured UI headers.",
+    ),
+    Route::new(
+        "config/ui/headers/{header:segment}",
+        Sudo,
+        &[
+            Method::read(UiHeaderEndpoints::read),
+            Method::write(UiHeaderEndpoints::write),
+            Method::delete(UiHeaderEndpoints::delete),
         ],
-        exists: None,
-        fields: FIELDS,
-        summary: "Configure, return or remove a UI header.",
-    },
+        FIELDS,
+        "Configure, return or remove a UI header.",
+    ),
 ];
 
 // === impl UiHeaders ===

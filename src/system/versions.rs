@@ -10,7 +10,8 @@ use time::format_description::well_known::Rfc3339;
 use super::whole;
 use crate::api::version::RELEASED;
 use crate::barrier::{StoreError, Transaction};
-use crate::logical::{Access, Answer, Call, Effect, Method, Operation, Response, Route, Routes};
+use crate::logical::Access::Token;
+use crate::logical::{Answer, Call, Method, Response, Route, Routes};
 
 const KEY: &str = "core/version-history";
 
@@ -35,14 +36,13 @@ pub struct VersionEndpoints {
     routes: Routes<Self>,
 }
 
-const ROUTES: &[Route<VersionEndpoints>] = &[Route {
-    pattern: "version-history/?",
-    access: Access::Token,
-    methods: &[Method::new(&[Operation::List], Effect::Read, |_, call| list(call))],
-    exists: None,
-    fields: &[],
-    summary: "The releases that have run over this store.",
-}];
+const ROUTES: &[Route<VersionEndpoints>] = &[Route::new(
+    "version-history/?",
+    Token,
+    &[Method::list(|_, call| list(call))],
+    &[],
+    "The releases that have run over this store.",
+)];
 
 // === impl VersionHistory ===
 

@@ -8,10 +8,10 @@ use serde_json::json;
 use super::whole;
 use crate::core::token_store::{TokenEntry, TokenStore};
 use crate::core::wrapping::{self, INVALID};
+use crate::logical::Access::{Open, Token};
 use crate::logical::field::Fields;
 use crate::logical::{
-    Access, Answer, Body, Call, Captures, Effect, Endpoint, Fault, Field, FieldKind, Method, Operation, Raw,
-    Response, Route, Routes,
+    Answer, Body, Call, Effect, Fault, Field, FieldKind, Method, Operation, Raw, Response, Route, Routes,
 };
 
 /// See the module.
@@ -21,47 +21,41 @@ pub struct WrappingEndpoints {
     routes: Routes<Self>,
 }
 
-const WRITE: &[Operation] = &[Operation::Create, Operation::Update];
 const READ_OR_WRITE: &[Operation] = &[Operation::Read, Operation::Create, Operation::Update];
 const ANYTHING: &[Field] = &[Field { name: "", kind: FieldKind::Rest, description: "What is to be wrapped" }];
 const TOKEN: &[Field] =
     &[Field { name: "token", kind: FieldKind::String, description: "The wrapping token" }];
 
-macro_rules! route {
-    ($pattern:literal, $access:ident, $operations:expr, $effect:ident, $fields:expr, $run:expr, $summary:literal) => {
-        Route {
-            pattern: $pattern,
-            access: Access::$access,
-            methods: &[Method::new($operations, Effect::$effect, $run)],
-            exists: None,
-            fields: $fields,
-            summary: $summary,
-        }
-    };
-}
-
 /// The wrapping token may be the caller's own, or come in the body beside that of a caller who may ask.
 const ROUTES: &[Route<WrappingEndpoints>] = &[
-    route!("wrapping/wrap", Token, WRITE, Write, ANYTHING, WrappingEndpoints::wrap, "Wrap the given data."),
-    route!(
+    Route::new(
+        "wrapping/wrap",
+        Token,
+        &[Method::write(WrappingEndpoints::wrap)],
+        ANYTHING,
+        "Wrap the given data.",
+    ),
+    Route::new(
         "wrapping/lookup",
         Open,
-        READ_OR_WRITE,
-        Read,
+        &[Method::new(READ_OR_WRITE, Effect::Read, WrappingEndpoints::lookup)],
         TOKEN,
-        WrappingEndpoints::lookup,
-        "Look at a wrapping token."
+        "Look at a wrapping token.",
     ),
-    route!(
+    Route::new(
         "wrapping/unwrap",
         Token,
-        WRITE,
-        Write,
+        &[Method::write(WrappingEndpoints::unwrap)],
         TOKEN,
-        WrappingEndpoints::unwrap,
-        "Open a wrapped answer."
+        "Open a wrapped answer.",
     ),
-    route!("wrapping/rewrap", Token, WRITE, Write, TOKEN, WrappingEndpoints::rewrap, "Wrap an answer anew."),
+    Route::new(
+        "wrapping/rewrap",
+        Token,
+        &[Method::write(WrappingEndpoints::rewrap)],
+        TOKEN,
+        "Wrap an answer anew.",
+    ),
 ];
 
 // === impl WrappingEndpoints ===
@@ -120,16 +114,8 @@ impl WrappingEndpoints {
     }
 }
 
-impl super::Endpoints for WrappingEndpoints {
-    fn endpoints(&self) -> &[Endpoint] {
-        self.routes.endpoints()
-    }
-
-    fn find<'p>(&self, path: &'p str) -> Option<(usize, Captures<'p>)> {
-        self.routes.find(path)
-    }
-
-    fn handle(&self, endpoint: usize, call: &mut Call<'_>) -> Answer {
-        self.routes.handle(endpoint, self, call)
+impl super::Tabled for WrappingEndpoints {
+    fn routes(&self) -> &Routes<Self> {
+        &self.routes
     }
 }

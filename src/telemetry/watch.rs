@@ -1,6 +1,8 @@
 //! Those who look at the log while it is written: each has its level, its look and a bounded queue.
 //!
-//! A watcher that reads too slowly loses lines, never holds up the log, and is told how many it lost.
+//! A watcher that reads too slowly loses lines, never holds up the log, and is told how many it lost. Of the libraries'
+//! lines it sees those from `info` up: below, they tell what passes through them, and writing to a watcher over HTTP/2
+//! makes such lines itself.
 
 use std::io;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::Context;
 
 use super::hclog::{self, Hclog};
@@ -79,8 +82,14 @@ impl Watchers {
         self.list.read().iter().for_each(Watcher::tell);
     }
 
+    /// Lines that somebody may want.
+    pub(super) fn targets(&self) -> Targets {
+        let level = self.level();
+        Targets::new().with_default(level.min(LevelFilter::INFO)).with_target("understudy", level)
+    }
+
     /// The most that anybody wants.
-    pub(super) fn level(&self) -> LevelFilter {
+    fn level(&self) -> LevelFilter {
         self.list.read().iter().map(|watcher| watcher.level).max().unwrap_or(LevelFilter::OFF)
     }
 }

@@ -1,12 +1,8 @@
 //! The table of `identity/*`.
 
 use super::IdentityBackend;
-use crate::logical::{Access, Effect, Field, FieldKind, Method, Operation, Route};
-
-const WRITE: &[Operation] = &[Operation::Create, Operation::Update];
-const READ: &[Operation] = &[Operation::Read];
-const LIST: &[Operation] = &[Operation::List];
-const DELETE: &[Operation] = &[Operation::Delete];
+use crate::logical::Access::Token;
+use crate::logical::{Field, FieldKind, Method, Route};
 
 const fn field(name: &'static str, kind: FieldKind, description: &'static str) -> Field {
     Field { name, kind, description }
@@ -60,111 +56,212 @@ const MERGE: &[Field] = &[
 const BATCH: &[Field] = &[field("entity_ids", FieldKind::CommaList, "Entities to delete.")];
 const LISTED: &[Field] = &[ID];
 
-/// One operation kind at a path.
-macro_rules! route {
-    ($pattern:literal, $operations:expr, $effect:ident, $fields:expr, $run:ident, $summary:literal) => {
-        Route {
-            pattern: $pattern,
-            access: Access::Token,
-            methods: &[Method::new($operations, Effect::$effect, IdentityBackend::$run)],
-            exists: None,
-            fields: $fields,
-            summary: $summary,
-        }
-    };
-}
-
-/// Read, write and delete at a path.
-macro_rules! record {
-    ($pattern:literal, $fields:expr, $read:ident, $write:ident, $delete:ident, $summary:literal) => {
-        Route {
-            pattern: $pattern,
-            access: Access::Token,
-            methods: &[
-                Method::new(READ, Effect::Read, IdentityBackend::$read),
-                Method::new(WRITE, Effect::Write, IdentityBackend::$write),
-                Method::new(DELETE, Effect::Write, IdentityBackend::$delete),
-            ],
-            exists: None,
-            fields: $fields,
-            summary: $summary,
-        }
-    };
-}
-
 pub(super) const ROUTES: &[Route<IdentityBackend>] = &[
-    route!("entity", WRITE, Write, ENTITY, write_entity, "Create or update an entity."),
-    route!("entity/merge", WRITE, Write, MERGE, merge_entities, "Merge entities into one."),
-    route!("entity/batch-delete", WRITE, Write, BATCH, delete_entities, "Delete entities."),
-    route!("entity/id/?", LIST, Read, LISTED, list_entity_ids, "List entities by id."),
-    route!("entity/name/?", LIST, Read, LISTED, list_entity_names, "List entities by name."),
-    record!(
+    Route::new(
+        "entity",
+        Token,
+        &[Method::write(IdentityBackend::write_entity)],
+        ENTITY,
+        "Create or update an entity.",
+    ),
+    Route::new(
+        "entity/merge",
+        Token,
+        &[Method::write(IdentityBackend::merge_entities)],
+        MERGE,
+        "Merge entities into one.",
+    ),
+    Route::new(
+        "entity/batch-delete",
+        Token,
+        &[Method::write(IdentityBackend::delete_entities)],
+        BATCH,
+        "Delete entities.",
+    ),
+    Route::new(
+        "entity/id/?",
+        Token,
+        &[Method::list(IdentityBackend::list_entity_ids)],
+        LISTED,
+        "List entities by id.",
+    ),
+    Route::new(
+        "entity/name/?",
+        Token,
+        &[Method::list(IdentityBackend::list_entity_names)],
+        LISTED,
+        "List entities by name.",
+    ),
+    Route::new(
         "entity/id/{id}",
+        Token,
+        &[
+            Method::read(IdentityBackend::read_entity),
+            Method::write(IdentityBackend::write_entity),
+            Method::delete(IdentityBackend::delete_entity),
+        ],
         ENTITY,
-        read_entity,
-        write_entity,
-        delete_entity,
-        "Read, update or delete an entity by its id."
+        "Read, update or delete an entity by its id.",
     ),
-    record!(
+    Route::new(
         "entity/name/{name:rest}",
+        Token,
+        &[
+            Method::read(IdentityBackend::read_entity),
+            Method::write(IdentityBackend::write_entity),
+            Method::delete(IdentityBackend::delete_entity),
+        ],
         ENTITY,
-        read_entity,
-        write_entity,
-        delete_entity,
-        "Read, write or delete an entity by its name."
+        "Read, write or delete an entity by its name.",
     ),
-    route!("entity-alias", WRITE, Write, ALIAS, write_alias, "Create or update an alias of an entity."),
-    route!("entity-alias/id/?", LIST, Read, LISTED, list_aliases, "List aliases of entities."),
-    record!(
+    Route::new(
+        "entity-alias",
+        Token,
+        &[Method::write(IdentityBackend::write_alias)],
+        ALIAS,
+        "Create or update an alias of an entity.",
+    ),
+    Route::new(
+        "entity-alias/id/?",
+        Token,
+        &[Method::list(IdentityBackend::list_aliases)],
+        LISTED,
+        "List aliases of entities.",
+    ),
+    Route::new(
         "entity-alias/id/{id}",
+        Token,
+        &[
+            Method::read(IdentityBackend::read_alias),
+            Method::write(IdentityBackend::write_alias),
+            Method::delete(IdentityBackend::delete_alias),
+        ],
         ALIAS,
-        read_alias,
-        write_alias,
-        delete_alias,
-        "Read, update or delete an alias of an entity."
+        "Read, update or delete an alias of an entity.",
     ),
-    route!("alias", WRITE, Write, ALIAS, write_alias, "Older name of entity-alias."),
-    route!("alias/id/?", LIST, Read, LISTED, list_aliases, "Older name of entity-alias/id."),
-    record!("alias/id/{id}", ALIAS, read_alias, write_alias, delete_alias, "Older name of entity-alias/id."),
-    route!("persona/id/?", LIST, Read, LISTED, list_aliases, "Older name of entity-alias/id."),
-    record!(
+    Route::new(
+        "alias",
+        Token,
+        &[Method::write(IdentityBackend::write_alias)],
+        ALIAS,
+        "Older name of entity-alias.",
+    ),
+    Route::new(
+        "alias/id/?",
+        Token,
+        &[Method::list(IdentityBackend::list_aliases)],
+        LISTED,
+        "Older name of entity-alias/id.",
+    ),
+    Route::new(
+        "alias/id/{id}",
+        Token,
+        &[
+            Method::read(IdentityBackend::read_alias),
+            Method::write(IdentityBackend::write_alias),
+            Method::delete(IdentityBackend::delete_alias),
+        ],
+        ALIAS,
+        "Older name of entity-alias/id.",
+    ),
+    Route::new(
+        "persona/id/?",
+        Token,
+        &[Method::list(IdentityBackend::list_aliases)],
+        LISTED,
+        "Older name of entity-alias/id.",
+    ),
+    Route::new(
         "persona/id/{id}",
+        Token,
+        &[
+            Method::read(IdentityBackend::read_alias),
+            Method::write(IdentityBackend::write_alias),
+            Method::delete(IdentityBackend::delete_alias),
+        ],
         ALIAS,
-        read_alias,
-        write_alias,
-        delete_alias,
-        "Older name of entity-alias/id."
+        "Older name of entity-alias/id.",
     ),
-    route!("group", WRITE, Write, GROUP, write_group, "Create or update a group."),
-    route!("group/id/?", LIST, Read, LISTED, list_group_ids, "List groups by id."),
-    route!("group/name/?", LIST, Read, LISTED, list_group_names, "List groups by name."),
-    record!(
+    Route::new(
+        "group",
+        Token,
+        &[Method::write(IdentityBackend::write_group)],
+        GROUP,
+        "Create or update a group.",
+    ),
+    Route::new(
+        "group/id/?",
+        Token,
+        &[Method::list(IdentityBackend::list_group_ids)],
+        LISTED,
+        "List groups by id.",
+    ),
+    Route::new(
+        "group/name/?",
+        Token,
+        &[Method::list(IdentityBackend::list_group_names)],
+        LISTED,
+        "List groups by name.",
+    ),
+    Route::new(
         "group/id/{id}",
+        Token,
+        &[
+            Method::read(IdentityBackend::read_group),
+            Method::write(IdentityBackend::write_group),
+            Method::delete(IdentityBackend::delete_group),
+        ],
         GROUP,
-        read_group,
-        write_group,
-        delete_group,
-        "Read, update or delete a group by its id."
+        "Read, update or delete a group by its id.",
     ),
-    record!(
+    Route::new(
         "group/name/{name:rest}",
+        Token,
+        &[
+            Method::read(IdentityBackend::read_group),
+            Method::write(IdentityBackend::write_group),
+            Method::delete(IdentityBackend::delete_group),
+        ],
         GROUP,
-        read_group,
-        write_group,
-        delete_group,
-        "Read, write or delete a group by its name."
+        "Read, write or delete a group by its name.",
     ),
-    route!("group-alias", WRITE, Write, GROUP_ALIAS, write_group_alias, "Create or update a group's alias."),
-    route!("group-alias/id/?", LIST, Read, LISTED, list_group_aliases, "List aliases of groups."),
-    record!(
-        "group-alias/id/{id}",
+    Route::new(
+        "group-alias",
+        Token,
+        &[Method::write(IdentityBackend::write_group_alias)],
         GROUP_ALIAS,
-        read_group_alias,
-        write_group_alias,
-        delete_group_alias,
-        "Read, update or delete a group's alias."
+        "Create or update a group's alias.",
     ),
-    route!("lookup/entity", WRITE, Read, LOOKUP, lookup_entity, "Find an entity."),
-    route!("lookup/group", WRITE, Read, LOOKUP, lookup_group, "Find a group."),
+    Route::new(
+        "group-alias/id/?",
+        Token,
+        &[Method::list(IdentityBackend::list_group_aliases)],
+        LISTED,
+        "List aliases of groups.",
+    ),
+    Route::new(
+        "group-alias/id/{id}",
+        Token,
+        &[
+            Method::read(IdentityBackend::read_group_alias),
+            Method::write(IdentityBackend::write_group_alias),
+            Method::delete(IdentityBackend::delete_group_alias),
+        ],
+        GROUP_ALIAS,
+        "Read, update or delete a group's alias.",
+    ),
+    Route::new(
+        "lookup/entity",
+        Token,
+        &[Method::asks(IdentityBackend::lookup_entity)],
+        LOOKUP,
+        "Find an entity.",
+    ),
+    Route::new(
+        "lookup/group",
+        Token,
+        &[Method::asks(IdentityBackend::lookup_group)],
+        LOOKUP,
+        "Find a group.",
+    ),
 ];

@@ -39,22 +39,16 @@ pub struct MetricsEndpoints {
 const FIELDS: &[Field] =
     &[Field { name: "format", kind: FieldKind::String, description: "prometheus, or nothing for JSON." }];
 
-macro_rules! metrics {
-    ($access:ident) => {
-        &[Route {
-            pattern: "metrics",
-            access: Access::$access,
-            methods: &[Method::new(&[Operation::Read], Effect::Local, MetricsEndpoints::read)],
-            exists: None,
-            fields: FIELDS,
-            summary: "Export the metrics aggregated for telemetry purpose.",
-        }]
-    };
+const METHODS: &[Method<MetricsEndpoints>] =
+    &[Method::new(&[Operation::Read], Effect::Local, MetricsEndpoints::read)];
+
+const fn route(access: Access) -> Route<MetricsEndpoints> {
+    Route::new("metrics", access, METHODS, FIELDS, "Export the metrics aggregated for telemetry purpose.")
 }
 
-const ROUTES: &[Route<MetricsEndpoints>] = metrics!(Token);
+const ROUTES: &[Route<MetricsEndpoints>] = &[route(Access::Token)];
 /// `unauthenticated_metrics_access` of a listener.
-const OPEN_ROUTES: &[Route<MetricsEndpoints>] = metrics!(Open);
+const OPEN_ROUTES: &[Route<MetricsEndpoints>] = &[route(Access::Open)];
 
 // === impl MetricsEndpoints ===
 

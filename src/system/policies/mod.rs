@@ -6,9 +6,8 @@ mod password;
 use std::sync::Arc;
 
 use crate::core::policy::PolicyStore;
-use crate::logical::{
-    Access, Answer, Call, Captures, Effect, Endpoint, Field, FieldKind, Method, Operation, Route, Routes,
-};
+use crate::logical::Access::Token;
+use crate::logical::{Effect, Field, FieldKind, Method, Operation, Route, Routes};
 
 /// The endpoints over the policies.
 #[derive(Debug)]
@@ -16,8 +15,6 @@ pub struct PolicyEndpoints {
     policies: Arc<PolicyStore>,
     routes: Routes<Self>,
 }
-
-const WRITE: &[Operation] = &[Operation::Create, Operation::Update];
 
 const fn field(name: &'static str, kind: FieldKind, description: &'static str) -> Field {
     Field { name, kind, description }
@@ -47,90 +44,76 @@ const ACL_FIELDS: &[Field] = &[
 
 const PASSWORD_FIELDS: &[Field] = &[NAME, field("policy", FieldKind::String, "The password policy.")];
 
-/// Lists what is at a path with or without a slash.
-macro_rules! lists {
-    ($pattern:literal, [$($operation:ident),+], $run:expr, $summary:literal) => {
-        Route {
-            pattern: $pattern,
-            access: Access::Token,
-            methods: &[Method::new(&[$(Operation::$operation),+], Effect::Read, $run)],
-            exists: None,
-            fields: &[NAME],
-            summary: $summary,
-        }
-    };
-}
-
-/// A policy by its name, and the folder of that name.
-macro_rules! named {
-    ($pattern:literal, $fields:expr, $summary:literal, $read:expr, $write:expr, $delete:expr $(, $list:expr)?) => {
-        Route {
-            pattern: $pattern,
-            access: Access::Token,
-            methods: &[
-                Method::new(&[Operation::Read], Effect::Read, $read),
-                Method::new(WRITE, Effect::Write, $write),
-                Method::new(&[Operation::Delete], Effect::Write, $delete),
-                $(Method::new(&[Operation::List], Effect::Read, $list),)?
-            ],
-            exists: None,
-            fields: $fields,
-            summary: $summary,
-        }
-    };
-}
-
 const ROUTES: &[Route<PolicyEndpoints>] = &[
-    lists!(
+    Route::new(
         "policy/?",
-        [Read, List],
-        PolicyEndpoints::list_old,
-        "List the configured access control policies."
+        Token,
+        &[Method::new(&[Operation::Read, Operation::List], Effect::Read, PolicyEndpoints::list_old)],
+        &[NAME],
+        "List the configured access control policies.",
     ),
-    named!(
+    Route::new(
         "policy/{name:rest}",
+        Token,
+        &[
+            Method::read(PolicyEndpoints::read_old),
+            Method::write(PolicyEndpoints::write_old),
+            Method::delete(PolicyEndpoints::delete),
+            Method::list(PolicyEndpoints::list_old),
+        ],
         ACL_FIELDS,
         "Read, change or delete an access control policy.",
-        PolicyEndpoints::read_old,
-        PolicyEndpoints::write_old,
-        PolicyEndpoints::delete,
-        PolicyEndpoints::list_old
     ),
-    lists!("policies/acl/?", [List], PolicyEndpoints::list, "List the configured access control policies."),
-    named!(
+    Route::new(
+        "policies/acl/?",
+        Token,
+        &[Method::list(PolicyEndpoints::list)],
+        &[NAME],
+        "List the configured access control policies.",
+    ),
+    Route::new(
         "policies/acl/{name:rest}",
+        Token,
+        &[
+            Method::read(PolicyEndpoints::read),
+            Method::write(PolicyEndpoints::write),
+            Method::delete(PolicyEndpoints::delete),
+            Method::list(PolicyEndpoints::list),
+        ],
         ACL_FIELDS,
         "Read, change or delete an access control policy.",
-        PolicyEndpoints::read,
-        PolicyEndpoints::write,
-        PolicyEndpoints::delete,
-        PolicyEndpoints::list
     ),
-    lists!(
+    Route::new(
         "policies/detailed/acl/?",
-        [List],
-        PolicyEndpoints::list_detailed,
-        "List the configured access control policies with what they say."
+        Token,
+        &[Method::list(PolicyEndpoints::list_detailed)],
+        &[NAME],
+        "List the configured access control policies with what they say.",
     ),
-    lists!(
+    Route::new(
         "policies/detailed/acl/{name:rest}",
-        [List],
-        PolicyEndpoints::list_detailed,
-        "List the access control policies of a folder with what they say."
+        Token,
+        &[Method::list(PolicyEndpoints::list_detailed)],
+        &[NAME],
+        "List the access control policies of a folder with what they say.",
     ),
-    lists!(
+    Route::new(
         "policies/password/?",
-        [List],
-        PolicyEndpoints::list_passwords,
-        "List the existing password policies."
+        Token,
+        &[Method::list(PolicyEndpoints::list_passwords)],
+        &[NAME],
+        "List the existing password policies.",
     ),
-    named!(
+    Route::new(
         "policies/password/{name:rest}",
+        Token,
+        &[
+            Method::read(PolicyEndpoints::read_password),
+            Method::write(PolicyEndpoints::write_password),
+            Method::delete(PolicyEndpoints::delete_password),
+        ],
         PASSWORD_FIELDS,
         "Read, change or delete a password policy, or generate a password from it.",
-        PolicyEndpoints::read_password,
-        PolicyEndpoints::write_password,
-        PolicyEndpoints::delete_password
     ),
 ];
 
@@ -143,16 +126,8 @@ impl PolicyEndpoints {
     }
 }
 
-impl super::Endpoints for PolicyEndpoints {
-    fn endpoints(&self) -> &[Endpoint] {
-        self.routes.endpoints()
-    }
-
-    fn find<'p>(&self, path: &'p str) -> Option<(usize, Captures<'p>)> {
-        self.routes.find(path)
-    }
-
-    fn handle(&self, endpoint: usize, call: &mut Call<'_>) -> Answer {
-        self.routes.handle(endpoint, self, call)
+impl super::Tabled for PolicyEndpoints {
+    fn routes(&self) -> &Routes<Self> {
+        &self.routes
     }
 }

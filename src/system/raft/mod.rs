@@ -19,10 +19,10 @@ use zeroize::Zeroizing;
 use super::{Tabled, whole};
 use crate::barrier::Transaction;
 use crate::duration::go_string;
+use crate::logical::Access::{Open, Token};
 use crate::logical::field::Fields;
 use crate::logical::{
-    Access, Answer, Body, Call, Effect, Fault, Field, FieldKind, Method, Operation, Raw, Response, Route,
-    Routes,
+    Answer, Body, Call, Effect, Fault, Field, FieldKind, Method, Raw, Response, Route, Routes, WRITE,
 };
 use crate::raft::{Member, Status};
 use crate::storage::raft::RaftStorage;
@@ -57,9 +57,6 @@ struct Autopilot {
     min_quorum: u64,
     server_stabilization_time: u64,
 }
-
-const WRITE: &[Operation] = &[Operation::Create, Operation::Update];
-const READ: &[Operation] = &[Operation::Read];
 
 const SERVER: &[Field] = &[
     Field { name: "server_id", kind: FieldKind::String, description: "The node id of the server." },
@@ -100,84 +97,63 @@ const AUTOPILOT: &[Field] = &[
 ];
 
 const ROUTES: &[Route<RaftEndpoints>] = &[
-    Route {
-        pattern: "storage/raft/configuration",
-        access: Access::Token,
-        methods: &[Method::new(READ, Effect::Read, RaftEndpoints::configuration)],
-        exists: None,
-        fields: &[],
-        summary: "The members of the raft cluster.",
-    },
-    Route {
-        pattern: "storage/raft/autopilot/state",
-        access: Access::Token,
-        methods: &[Method::new(READ, Effect::Read, RaftEndpoints::autopilot_state)],
-        exists: None,
-        fields: &[],
-        summary: "How healthy the members are.",
-    },
-    Route {
-        pattern: "storage/raft/autopilot/configuration",
-        access: Access::Token,
-        methods: &[
-            Method::new(READ, Effect::Read, RaftEndpoints::autopilot),
-            Method::new(WRITE, Effect::Write, RaftEndpoints::set_autopilot),
-        ],
-        exists: None,
-        fields: AUTOPILOT,
-        summary: "What the autopilot goes by.",
-    },
-    Route {
-        pattern: "storage/raft/remove-peer",
-        access: Access::Token,
-        methods: &[Method::new(WRITE, Effect::Write, RaftEndpoints::remove)],
-        exists: None,
-        fields: SERVER,
-        summary: "Remove a member.",
-    },
-    Route {
-        pattern: "storage/raft/promote",
-        access: Access::Token,
-        methods: &[Method::new(WRITE, Effect::Write, RaftEndpoints::promote)],
-        exists: None,
-        fields: SERVER,
-        summary: "Give a member a vote.",
-    },
-    Route {
-        pattern: "storage/raft/demote",
-        access: Access::Token,
-        methods: &[Method::new(WRITE, Effect::Write, RaftEndpoints::demote)],
-        exists: None,
-        fields: SERVER,
-        summary: "Take a member's vote.",
-    },
-    Route {
-        pattern: "storage/raft/join",
-        access: Access::Open,
-        methods: &[Method::new(WRITE, Effect::Read, RaftEndpoints::join)],
-        exists: None,
-        fields: &[],
-        summary: "Join a raft cluster.",
-    },
-    Route {
-        pattern: "storage/raft/snapshot",
-        access: Access::Token,
-        methods: &[
-            Method::new(READ, Effect::Read, RaftEndpoints::snapshot),
-            Method::heavy(WRITE, Effect::Write, RaftEndpoints::restore),
-        ],
-        exists: None,
-        fields: &[],
-        summary: "A snapshot of the store; one of this cluster takes the store's place.",
-    },
-    Route {
-        pattern: "storage/raft/snapshot-force",
-        access: Access::Token,
-        methods: &[Method::heavy(WRITE, Effect::Write, RaftEndpoints::restore_any)],
-        exists: None,
-        fields: &[],
-        summary: "Put a snapshot in the store's place, whatever keys it is under.",
-    },
+    Route::new(
+        "storage/raft/configuration",
+        Token,
+        &[Method::read(RaftEndpoints::configuration)],
+        &[],
+        "The members of the raft cluster.",
+    ),
+    Route::new(
+        "storage/raft/autopilot/state",
+        Token,
+        &[Method::read(RaftEndpoints::autopilot_state)],
+        &[],
+        "How healthy the members are.",
+    ),
+    Route::new(
+        "storage/raft/autopilot/configuration",
+        Token,
+        &[Method::read(RaftEndpoints::autopilot), Method::write(RaftEndpoints::set_autopilot)],
+        AUTOPILOT,
+        "What the autopilot goes by.",
+    ),
+    Route::new(
+        "storage/raft/remove-peer",
+        Token,
+        &[Method::write(RaftEndpoints::remove)],
+        SERVER,
+        "Remove a member.",
+    ),
+    Route::new(
+        "storage/raft/promote",
+        Token,
+        &[Method::write(RaftEndpoints::promote)],
+        SERVER,
+        "Give a member a vote.",
+    ),
+    Route::new(
+        "storage/raft/demote",
+        Token,
+        &[Method::write(RaftEndpoints::demote)],
+        SERVER,
+        "Take a member's vote.",
+    ),
+    Route::new("storage/raft/join", Open, &[Method::asks(RaftEndpoints::join)], &[], "Join a raft cluster."),
+    Route::new(
+        "storage/raft/snapshot",
+        Token,
+        &[Method::read(RaftEndpoints::snapshot), Method::heavy(WRITE, Effect::Write, RaftEndpoints::restore)],
+        &[],
+        "A snapshot of the store; one of this cluster takes the store's place.",
+    ),
+    Route::new(
+        "storage/raft/snapshot-force",
+        Token,
+        &[Method::heavy(WRITE, Effect::Write, RaftEndpoints::restore_any)],
+        &[],
+        "Put a snapshot in the store's place, whatever keys it is under.",
+    ),
 ];
 
 // === impl RaftEndpoints ===

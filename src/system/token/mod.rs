@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use super::authority::Authority;
 use crate::barrier::Transaction;
 use crate::core::token_store::{Made, TokenEntry, TokenStore};
+use crate::logical::Access::{Sudo, Token};
 use crate::logical::field::Fields;
 use crate::logical::{
     Access, Answer, Backend, Call, Caller, Captures, Effect, Endpoint, Fault, Field, FieldKind, Method,
@@ -24,8 +25,6 @@ pub struct TokenBackend {
     authority: Arc<dyn Authority>,
     routes: Routes<Self>,
 }
-
-const WRITE: &[Operation] = &[Operation::Create, Operation::Update];
 
 const fn field(name: &'static str, kind: FieldKind, description: &'static str) -> Field {
     Field { name, kind, description }
@@ -58,129 +57,116 @@ const CREATE_FIELDS: &[Field] = &[
     field("type", FieldKind::String, "Token type"),
 ];
 
-macro_rules! writes {
-    ($pattern:literal, $access:ident, $effect:ident, $fields:expr, $run:expr, $summary:literal) => {
-        Route {
-            pattern: $pattern,
-            access: Access::$access,
-            methods: &[Method::new(WRITE, Effect::$effect, $run)],
-            exists: None,
-            fields: $fields,
-            summary: $summary,
-        }
-    };
-}
-
 const READ_OR_WRITE: &[Operation] = &[Operation::Read, Operation::Create, Operation::Update];
 
 const ROUTES: &[Route<TokenBackend>] = &[
-    writes!("create", Token, Write, CREATE_FIELDS, TokenBackend::create, "Create a token."),
-    writes!(
+    Route::new("create", Token, &[Method::write(TokenBackend::create)], CREATE_FIELDS, "Create a token."),
+    Route::new(
         "create-orphan",
         Token,
-        Write,
+        &[Method::write(TokenBackend::create_orphan)],
         CREATE_FIELDS,
-        TokenBackend::create_orphan,
-        "Create a token without a parent."
+        "Create a token without a parent.",
     ),
-    writes!(
+    Route::new(
         "create/{role_name}",
         Token,
-        Write,
+        &[Method::write(TokenBackend::create_with_role)],
         CREATE_FIELDS,
-        TokenBackend::create_with_role,
-        "Create a token through a role."
+        "Create a token through a role.",
     ),
-    Route {
-        pattern: "lookup",
-        access: Access::Token,
-        methods: &[Method::new(READ_OR_WRITE, Effect::Read, TokenBackend::lookup)],
-        exists: None,
-        fields: &[TOKEN],
-        summary: "Look up a token.",
-    },
-    Route {
-        pattern: "lookup-self",
-        access: Access::Token,
-        methods: &[Method::new(READ_OR_WRITE, Effect::Read, TokenBackend::lookup_self)],
-        exists: None,
-        fields: &[TOKEN],
-        summary: "Look up the caller's token.",
-    },
-    writes!(
+    Route::new(
+        "lookup",
+        Token,
+        &[Method::new(READ_OR_WRITE, Effect::Read, TokenBackend::lookup)],
+        &[TOKEN],
+        "Look up a token.",
+    ),
+    Route::new(
+        "lookup-self",
+        Token,
+        &[Method::new(READ_OR_WRITE, Effect::Read, TokenBackend::lookup_self)],
+        &[TOKEN],
+        "Look up the caller's token.",
+    ),
+    Route::new(
         "lookup-accessor",
         Token,
-        Read,
+        &[Method::asks(TokenBackend::lookup_accessor)],
         &[ACCESSOR],
-        TokenBackend::lookup_accessor,
-        "Look up a token by its accessor."
+        "Look up a token by its accessor.",
     ),
-    writes!("renew", Token, Write, &[TOKEN, INCREMENT], TokenBackend::renew, "Renew a token."),
-    writes!(
+    Route::new("renew", Token, &[Method::write(TokenBackend::renew)], &[TOKEN, INCREMENT], "Renew a token."),
+    Route::new(
         "renew-self",
         Token,
-        Write,
+        &[Method::write(TokenBackend::renew_self)],
         &[TOKEN, INCREMENT],
-        TokenBackend::renew_self,
-        "Renew the caller's token."
+        "Renew the caller's token.",
     ),
-    writes!(
+    Route::new(
         "renew-accessor",
         Token,
-        Write,
+        &[Method::write(TokenBackend::renew_accessor)],
         &[ACCESSOR, INCREMENT],
-        TokenBackend::renew_accessor,
-        "Renew a token by its accessor."
+        "Renew a token by its accessor.",
     ),
-    writes!("revoke", Token, Write, &[TOKEN], TokenBackend::revoke, "Revoke a token and its children."),
-    writes!(
+    Route::new(
+        "revoke",
+        Token,
+        &[Method::write(TokenBackend::revoke)],
+        &[TOKEN],
+        "Revoke a token and its children.",
+    ),
+    Route::new(
         "revoke-self",
         Token,
-        Write,
+        &[Method::write(TokenBackend::revoke_self)],
         &[],
-        TokenBackend::revoke_self,
-        "Revoke the caller's token and its children."
+        "Revoke the caller's token and its children.",
     ),
-    writes!(
+    Route::new(
         "revoke-accessor",
         Token,
-        Write,
+        &[Method::write(TokenBackend::revoke_accessor)],
         &[ACCESSOR],
-        TokenBackend::revoke_accessor,
-        "Revoke a token by its accessor."
+        "Revoke a token by its accessor.",
     ),
-    writes!(
+    Route::new(
         "revoke-orphan",
         Token,
-        Write,
+        &[Method::write(TokenBackend::revoke_orphan)],
         &[TOKEN],
-        TokenBackend::revoke_orphan,
-        "Revoke a token and leave its children."
+        "Revoke a token and leave its children.",
     ),
-    writes!("tidy", Token, Write, &[], TokenBackend::tidy, "Drop token records that lead nowhere."),
-    Route {
-        pattern: "accessors/?",
-        access: Access::Sudo,
-        methods: &[Method::new(&[Operation::List], Effect::Read, TokenBackend::list_accessors)],
-        exists: None,
-        fields: &[ACCESSOR],
-        summary: "List the accessors of all tokens.",
-    },
-    Route {
-        pattern: "roles/?",
-        access: Access::Token,
-        methods: &[Method::new(&[Operation::List], Effect::Read, TokenBackend::list_roles)],
-        exists: None,
-        fields: roles::FIELDS,
-        summary: "List the token roles.",
-    },
+    Route::new(
+        "tidy",
+        Token,
+        &[Method::write(TokenBackend::tidy)],
+        &[],
+        "Drop token records that lead nowhere.",
+    ),
+    Route::new(
+        "accessors/?",
+        Sudo,
+        &[Method::list(TokenBackend::list_accessors)],
+        &[ACCESSOR],
+        "List the accessors of all tokens.",
+    ),
+    Route::new(
+        "roles/?",
+        Token,
+        &[Method::list(TokenBackend::list_roles)],
+        roles::FIELDS,
+        "List the token roles.",
+    ),
     Route {
         pattern: "roles/{role_name}",
         access: Access::Token,
         methods: &[
-            Method::new(&[Operation::Read], Effect::Read, TokenBackend::read_role),
-            Method::new(WRITE, Effect::Write, TokenBackend::write_role),
-            Method::new(&[Operation::Delete], Effect::Write, TokenBackend::delete_role),
+            Method::read(TokenBackend::read_role),
+            Method::write(TokenBackend::write_role),
+            Method::delete(TokenBackend::delete_role),
         ],
         exists: Some(TokenBackend::role_exists),
         fields: roles::FIELDS,
