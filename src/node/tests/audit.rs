@@ -27,9 +27,12 @@ async fn node(audit_devices: Vec<DeviceConfig>) -> Arc<Node> {
     super::node(Settings { audit_devices, audit_rules, ..Settings::default() }).await
 }
 
+/// Every line but the first, with which a new device is tried.
 fn lines(file: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(file).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let mut lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    assert_eq!(lines.next().unwrap()["request"]["path"], "sys/audit/test");
+    lines.collect()
 }
 
 #[tokio::test]
