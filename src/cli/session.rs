@@ -199,7 +199,7 @@ impl Session<'_> {
         self.client.json(call).map_err(failed(prefix))
     }
 
-    /// As [`Self::json`]; `None` for an empty 404, which says that there is nothing.
+    /// As [`Self::json`]; `None` for a 404 without data: there is nothing, whatever it says.
     ///
     /// # Errors
     /// Exit code 2 with `prefix` in front.
@@ -212,13 +212,7 @@ impl Session<'_> {
             // A deleted version is a 404 with data.
             let tree = answer.tree().unwrap_or(Tree::Null);
             let some = |name| tree.get(name).is_some_and(|inner| !inner.is_null());
-            if some("data") || some("warnings") {
-                return Ok(Some(tree));
-            }
-            if tree.get("errors").is_some_and(|errors| !errors.items().is_empty()) {
-                answer.accepted(&call.method, &call.url(&self.client.settings))?;
-            }
-            Ok(None)
+            Ok((some("data") || some("warnings")).then_some(tree))
         });
         Ok(tree.map_err(failed(prefix))?.filter(|tree| !tree.is_null()))
     }

@@ -187,12 +187,13 @@ impl<'d> Fields<'d> {
     /// # Errors
     /// A map was given.
     pub fn list(&self, name: &str) -> Result<Option<Vec<String>>, Fault> {
-        let Some(value) = self.raw(name) else { return Ok(None) };
+        let Some(value) = self.data.get(name) else { return Ok(None) };
         let members = match value {
             Value::Array(members) => members.iter().map(plain_text).collect::<Option<Vec<_>>>(),
             Value::String(text) => Some(text.split(',').map(str::to_owned).collect()),
             Value::Number(_) | Value::Bool(_) => plain_text(value).map(|text| vec![text]),
-            Value::Null | Value::Object(_) => None,
+            Value::Null => Some(Vec::new()),
+            Value::Object(_) => None,
         };
         let members = members.ok_or_else(|| self.convert(name, "expected a list of strings"))?;
         Ok(Some(

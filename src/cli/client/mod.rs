@@ -238,7 +238,7 @@ impl Client {
         if let Some(namespace) = &settings.namespace {
             request = request.header("x-vault-namespace", namespace);
         }
-        if let Some(ttl) = &settings.wrap_ttl {
+        if let Some(ttl) = call.wrap_ttl(settings) {
             request = request.header("x-vault-wrap-ttl", ttl);
         }
         for mfa in &settings.mfa {

@@ -15,7 +15,12 @@ pub struct Call {
     /// Not escaped.
     pub query: Vec<(String, String)>,
     pub body: Option<Bytes>,
+    /// Its answer is for the client itself.
+    never_wrapped: bool,
 }
+
+/// How long the server keeps what it is asked to wrap, where nobody says.
+const WRAP_TTL: &str = "5m";
 
 /// A complete answer.
 pub struct ApiAnswer {
@@ -62,7 +67,7 @@ impl Call {
     #[must_use]
     pub fn new(method: Method, path: impl AsRef<str>) -> Self {
         let path = path.as_ref().trim_start_matches('/').to_owned();
-        Self { method, path, query: Vec::new(), body: None }
+        Self { method, path, query: Vec::new(), body: None, never_wrapped: false }
     }
 
     #[must_use]
@@ -103,6 +108,20 @@ impl Call {
         self
     }
 
+    /// The answer comes as it is, whatever is said of wrapping.
+    #[must_use]
+    pub fn never_wrapped(mut self) -> Self {
+        self.never_wrapped = true;
+        self
+    }
+
+    /// How long the answer is to be kept wrapped, if at all.
+    pub(super) fn wrap_ttl<'s>(&self, settings: &'s Settings) -> Option<&'s str> {
+        let wraps = self.path == "sys/wrapping/wrap" && matches!(self.method, Method::PUT | Method::POST);
+        let asked = settings.wrap_ttl.as_deref().or(wraps.then_some(WRAP_TTL));
+        asked.filter(|_| !self.never_wrapped)
+    }
+
     /// `/v1/...` with its query, escaped, below the path of the address.
     #[must_use]
     pub fn target(&self, settings: &Settings) -> String {
@@ -135,7 +154,7 @@ impl Call {
         if let Some(namespace) = &settings.namespace {
             text.push_str(&format!(" -H \"X-Vault-Namespace: {namespace}\""));
         }
-        if let Some(ttl) = &settings.wrap_ttl {
+        if let Some(ttl) = self.wrap_ttl(settings) {
             text.push_str(&format!(" -H \"X-Vault-Wrap-Ttl: {ttl}\""));
         }
         if settings.token.is_some() {

@@ -60,7 +60,14 @@ pub(super) fn verbs() -> Vec<Verb<Run>> {
             VERSIONS,
             destroy,
         ),
-        verb("kv list", ("[options] PATH", "List keys"), Prints::Format, one, ONLY_MOUNT, list),
+        verb(
+            "kv list",
+            ("[options] PATH", "List keys"),
+            Prints::Format,
+            Arity::Between(0, 1, "1"),
+            ONLY_MOUNT,
+            list,
+        ),
         verb(
             "kv rollback",
             ("[options] KEY", "Write an older version again"),
@@ -103,7 +110,7 @@ pub(super) fn place(s: &Session<'_>) -> Result<Place, Failure> {
         Some(mount) => (mount.to_owned(), join(mount, &key)),
         None => (key.clone(), key),
     };
-    let call = Call::get(format!("sys/internal/ui/mounts/{asked}"));
+    let call = Call::get(format!("sys/internal/ui/mounts/{asked}")).never_wrapped();
     // A dry run prints the request that matters, so this one is sent anyway.
     let answer = s.preflight(&call);
     let answer = match answer {
@@ -335,6 +342,9 @@ fn on_versions(s: &mut Session<'_>, part: &str, name: &str) -> Outcome {
 }
 
 fn list(s: &mut Session<'_>) -> Outcome {
+    if s.given.args.is_empty() && s.given.value("mount").is_none() {
+        return Err(Failure::wrong("Not enough arguments (expected 1, got 0)"));
+    }
     let place = place(s)?;
     let path = place.path("metadata");
     let answer = s.find(&Call::list(&path), format!("Error listing {path}"))?;

@@ -129,7 +129,9 @@ fn delete(s: &mut Session<'_>) -> Outcome {
     let path = path(s)?;
     let answer = s.json(&Call::delete(&path), format!("Error deleting {path}"))?;
     if answer.is_null() {
-        s.success(&format!("Success! Data deleted (if it existed) at: {path}"))
+        // In every format, as the official client has it here.
+        s.say(&format!("Success! Data deleted (if it existed) at: {path}"))?;
+        Ok(OK)
     } else {
         s.secret(&answer)
     }

@@ -62,6 +62,12 @@ fn unknown(method: &str) -> String {
 }
 
 fn announce(s: &mut Session<'_>, kept: bool) -> Result<(), Failure> {
+    if !kept {
+        s.warn(
+            "The token was not stored in token helper. Set the VAULT_TOKEN environment\nvariable or pass the token below \
+             with each request to Vault.\n",
+        );
+    }
     if s.format != super::super::output::Format::Table || s.given.value("field").is_some() {
         return Ok(());
     }

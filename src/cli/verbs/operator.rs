@@ -161,12 +161,12 @@ fn init_text(whole: &Tree, auto: bool) -> String {
         "Success! Vault is initialized".to_owned()
     } else {
         format!(
-            "Vault initialized with {shares} key shares and a key threshold of {threshold}. Please\nsecurely distribute \
+            "Vault initialized with {shares} key shares and a key threshold of {threshold}. Please securely\ndistribute \
              the key shares printed above. When the Vault is re-sealed,\nrestarted, or stopped, you must supply at least \
              {threshold} of these keys to unseal it\nbefore it can start servicing requests.\n\nVault does not store the \
              generated root key. Without at least {threshold} keys to\nreconstruct the root key, Vault will remain \
-             permanently sealed!\n\nIt is possible to generate new unseal keys, provided you have a quorum of\nexisting \
-             unseal keys shares. See \"operator rekey\" for more information."
+             permanently sealed!\n\nIt is possible to generate new unseal keys, provided you have a quorum\nof existing \
+             unseal keys shares. See \"understudy operator rekey\" for more\ninformation."
         )
     };
     format!("{lines}\nInitial Root Token: {token}\n\n{advice}")
@@ -302,11 +302,12 @@ fn show_rekey(s: &mut Session<'_>, status: &Tree) -> Outcome {
         ];
         if status.truth_at("started") {
             rows.push((
-                "Rekey Progress",
+                "Progress",
                 format!("{}/{}", status.integer_at("progress"), status.integer_at("required")),
             ));
             rows.push(("New Shares", status.integer_at("n").to_string()));
             rows.push(("New Threshold", status.integer_at("t").to_string()));
+            rows.push(("Verification Required", status.truth_at("verification_required").to_string()));
         }
         key_value_table(rows.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
     })

@@ -55,6 +55,8 @@ pub struct TokenEntry {
     /// `None`: never (root tokens).
     pub expires_at: Option<i64>,
     pub last_renewal: Option<i64>,
+    /// As last granted by renewing a token of the token store; 0: never renewed.
+    pub renewed_ttl_secs: u64,
     pub period_secs: u64,
     pub explicit_max_ttl_secs: u64,
     /// The login's own bounds, for renewals.

@@ -11,7 +11,7 @@ use crate::core::expiration;
 use crate::logical::{Fault, MountInfo, Renewed};
 
 impl TokenStore {
-    /// Renews `entry` by `increment` seconds (0: as at first). `fresh` are the bounds its auth method gives today, for
+    /// Renews `entry` by `increment` seconds (0: as long as last time). `fresh` are the bounds its auth method gives today, for
     /// tokens of logins; `None` for tokens of the token store.
     ///
     /// # Errors
@@ -35,10 +35,14 @@ impl TokenStore {
         if !entry.renewable || entry.expires_at.is_none() {
             return Err(Fault::invalid("lease is not renewable"));
         }
+        let is_own = fresh.is_none();
         let life = ttl::calculate(asked(&entry, increment, fresh, now), Bounds::of(mount))
             .map_err(|_| Fault::invalid("past the max TTL, cannot renew"))?;
         entry.expires_at = Some(nanos_after(now, life.ttl));
         entry.last_renewal = Some(nanos(now));
+        if is_own {
+            entry.renewed_ttl_secs = life.ttl;
+        }
         expiration::register_token(tx, &entry)?;
         self.save(tx, &entry)?;
         let granted = granted(&entry, life.ttl);
@@ -48,7 +52,7 @@ impl TokenStore {
 
 fn asked(entry: &TokenEntry, increment: u64, fresh: Option<Renewed>, now: OffsetDateTime) -> Asked {
     let fresh = fresh.unwrap_or(Renewed {
-        ttl_secs: entry.ttl_secs,
+        ttl_secs: if entry.renewed_ttl_secs > 0 { entry.renewed_ttl_secs } else { entry.ttl_secs },
         max_ttl_secs: entry.login_max_ttl_secs,
         period_secs: entry.period_secs,
     });

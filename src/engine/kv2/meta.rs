@@ -89,11 +89,13 @@ impl Meta {
 
     /// A version made now, with the end the key and the mount set it.
     pub(super) fn next(&self, config: &Config, now: i64) -> Version {
-        let end = config.ends_after_secs(self.delete_version_after_secs);
-        let deletion = end.map(|secs| {
-            now.saturating_add(i64::try_from(secs).unwrap_or(i64::MAX).saturating_mul(1_000_000_000))
-        });
-        Version { created: now, deletion, destroyed: false }
+        Version { created: now, deletion: self.end(config, now), destroyed: false }
+    }
+
+    /// When a version that begins to live now ends by itself.
+    fn end(&self, config: &Config, now: i64) -> Option<i64> {
+        let secs = config.ends_after_secs(self.delete_version_after_secs)?;
+        Some(now.saturating_add(i64::try_from(secs).unwrap_or(i64::MAX).saturating_mul(1_000_000_000)))
     }
 
     /// Adds a version and gives the numbers of those that are one too many now. The larger of the key's and the mount's
@@ -121,10 +123,11 @@ impl Meta {
         }
     }
 
-    /// Takes the mark back; a destroyed version stays as it is.
-    pub(super) fn undelete(&mut self, number: u64) {
+    /// Takes the mark back: a life as long as a new version's begins. A destroyed version stays as it is.
+    pub(super) fn undelete(&mut self, number: u64, config: &Config, now: i64) {
+        let end = self.end(config, now);
         if let Some(version) = self.versions.get_mut(&number).filter(|version| !version.destroyed) {
-            version.deletion = None;
+            version.deletion = end;
         }
     }
 
@@ -244,9 +247,9 @@ mod tests {
         meta.delete(1, 9);
         assert_eq!(meta.versions[&1].deletion, Some(5), "deleted once");
         assert!(meta.destroy(1) && !meta.destroy(7));
-        meta.undelete(1);
+        meta.undelete(1, &Config::default(), 9);
         assert_eq!(meta.versions[&1].deletion, Some(5));
-        meta.undelete(2);
+        meta.undelete(2, &Config::default(), 9);
         meta.delete(9, 9);
         assert!(meta.versions[&2].is_readable(9) && !meta.versions[&1].is_readable(9));
     }

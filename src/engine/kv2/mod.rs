@@ -52,7 +52,7 @@ const fn route(
 const WRITE: &[Operation] = &[Operation::Create, Operation::Update];
 
 const fn root_route(pattern: &'static str) -> Route<Kv2> {
-    route(pattern, ROOT, None, &[], "Only lists are asked of a root.")
+    route(pattern, ROOT, None, ANYTHING, "Only lists are asked of a root.")
 }
 
 const ROOT: &[Method<Kv2>] = &[
@@ -66,6 +66,9 @@ const NOWHERE: &[Method<Kv2>] = &[
 ];
 
 const NOWHERE_SUMMARY: &str = "Paths this engine does not have.";
+
+/// Where nothing is taken nothing is unknown.
+const ANYTHING: &[Field] = &[field("", FieldKind::Rest, "Not read.")];
 
 /// Each pattern with a rest has its twin without one: the server takes an empty name too.
 const ROUTES: &[Route<Kv2>] = &[
@@ -107,8 +110,8 @@ const ROUTES: &[Route<Kv2>] = &[
     route("destroy/", versions::DESTROY, None, versions::FIELDS, "Remove the data of versions."),
     route("subkeys/{path:rest}", subkeys::METHODS, None, subkeys::FIELDS, subkeys::SUMMARY),
     route("subkeys/", subkeys::METHODS, None, subkeys::FIELDS, subkeys::SUMMARY),
-    route("{path:rest}", NOWHERE, None, &[], NOWHERE_SUMMARY),
-    route("", NOWHERE, None, &[], NOWHERE_SUMMARY),
+    route("{path:rest}", NOWHERE, None, ANYTHING, NOWHERE_SUMMARY),
+    route("", NOWHERE, None, ANYTHING, NOWHERE_SUMMARY),
 ];
 
 // === impl Kv2 ===

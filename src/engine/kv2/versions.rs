@@ -1,5 +1,6 @@
 //! `delete/`, `undelete/` and `destroy/`: several versions of a key at once.
 
+use super::config::Config;
 use super::key::Key;
 use super::{Kv2, PATH, field};
 use crate::engine::record::nanos;
@@ -21,7 +22,8 @@ fn delete(_: &Kv2, call: &mut Call<'_>) -> Answer {
 
 fn undelete(_: &Kv2, call: &mut Call<'_>) -> Answer {
     let numbers = numbers(call, "No version number provided")?;
-    change(call, |key| numbers.iter().for_each(|number| key.meta.undelete(*number)))
+    let (config, now) = (Config::load(&mut call.store)?, nanos(call.now));
+    change(call, |key| numbers.iter().for_each(|number| key.meta.undelete(*number, &config, now)))
 }
 
 fn destroy(_: &Kv2, call: &mut Call<'_>) -> Answer {

@@ -73,7 +73,7 @@ impl Transit {
         let missing = || Fault::invalid("encryption key not found");
         let key = self.keys.load(&mut call.store, call.captures.get("name"))?.ok_or_else(missing)?;
         let version = mac::version(&key, fields.int("key_version")?.unwrap_or(0))?;
-        let hash = mac_hash(call, &fields)?;
+        let hash = mac_hash(call, &fields, &["algorithm"])?;
         let members = batch::members(&fields, "'' ")?;
         let items = match members {
             Some(members) => batch::text_maps(members, "batchRequestHMACItem")?,
@@ -98,7 +98,7 @@ impl Transit {
     ) -> Answer {
         let missing = || Fault::invalid("encryption key not found");
         let key = self.keys.load(&mut call.store, call.captures.get("name"))?.ok_or_else(missing)?;
-        let hash = mac_hash(call, fields)?;
+        let hash = mac_hash(call, fields, &["hash_algorithm", "algorithm"])?;
         let verify = |item: &Map<String, Value>| {
             let input = input(item, "missing input")?;
             let hmac = text(item, "hmac").ok_or_else(|| Refusal::user("missing hmac"))?;
@@ -174,11 +174,15 @@ fn check_none(manner: &Manner) -> Result<(), Fault> {
     if manner.hash == Hash::None && !allowed { Err(Fault::invalid(NONE_IS_FOR)) } else { Ok(()) }
 }
 
-fn mac_hash(call: &Call<'_>, fields: &Fields<'_>) -> Result<Hash, Fault> {
-    let name = match call.captures.get("urlalgorithm") {
-        "" => fields.text("algorithm")?.unwrap_or_else(|| DEFAULT_HASH.to_owned()),
-        given => given.to_owned(),
-    };
+/// `fields`: which of them names the hash; the first that is given.
+fn mac_hash(call: &Call<'_>, fields: &Fields<'_>, names: &[&str]) -> Result<Hash, Fault> {
+    let mut name = call.captures.get("urlalgorithm").to_owned();
+    for field in names {
+        if name.is_empty() {
+            name = fields.text(field)?.unwrap_or_default();
+        }
+    }
+    let name = if name.is_empty() { DEFAULT_HASH.to_owned() } else { name };
     match Hash::parse(&name) {
         // The server prints the number it did not find.
         None => Err(Fault::invalid("unsupported algorithm '\\x00'")),
