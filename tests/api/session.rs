@@ -119,6 +119,8 @@ fn plain(text: &str) -> String {
             (r"(?m)^( *)(ttl|expire_time|creation_time|creation_ttl_left)(:? +)\S.*$", "$1$2$3<left>"),
             (r"(?m)^( *)(token_duration|lease_duration)( +)(\d+h)?\d+m5\ds$", "$1$2$3<left>"),
             (r"(?m)(Version +|version: )\S+$", "$1<version>"),
+            (r"v\d+\.\d+\.\d+\+builtin\.\w+", "<version>"),
+            (r"\b2\.\d+\.\d+(\+\S+)?", "<version>"),
             (r"(?m)(Encryption Count +|encryptions: )\d+", "$1<number>"),
             (r"\b1[789]\d{8}\b", "<moment>"),
             (r"\d\d [A-Z][a-z]{2} \d\d \d\d:\d\d UTC", "<time>"),
