@@ -1,5 +1,6 @@
 //! Bytes ↔ HTTP. It knows no Vault.
 pub mod body;
+pub mod boxes;
 pub mod client;
 pub mod codec;
 pub mod listener;

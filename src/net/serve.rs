@@ -129,8 +129,8 @@ impl ConnectionState {
         if command as u8 > self.command.load(Relaxed) {
             self.command.store(command as u8, Relaxed);
         }
-        if let Some(waker) = self.waker.lock().take() {
-            waker.wake();
+        if let Some(waker) = self.waker.lock().as_ref() {
+            waker.wake_by_ref();
         }
     }
 
@@ -194,11 +194,14 @@ impl ConnectionState {
         self.since_ms.store(self.clock.load(Relaxed).max(1), Relaxed);
     }
 
-    fn listen(&self, cx: &Context<'_>) {
-        let mut waker = self.waker.lock();
-        if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
-            *waker = Some(cx.waker().clone());
+    /// `known`: whom the last call of this loop made the sweeper wake. It is nearly always the same task, and then
+    /// nothing is locked.
+    fn listen(&self, known: &mut Option<Waker>, cx: &Context<'_>) {
+        if known.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            return;
         }
+        *self.waker.lock() = Some(cx.waker().clone());
+        *known = Some(cx.waker().clone());
     }
 
     fn bytes_read(&self) {
@@ -356,7 +359,7 @@ pub async fn drive<C: Future<Output = Result<(), hyper::Error>> + Unpin>(
     state: &ConnectionState,
     finish: impl Fn(Pin<&mut C>),
 ) -> Ended {
-    let mut finishing = false;
+    let (mut finishing, mut known) = (false, None);
     std::future::poll_fn(|cx| {
         match state.command() {
             Command::Cut => return Poll::Ready(Ended::Cut),
@@ -366,7 +369,7 @@ pub async fn drive<C: Future<Output = Result<(), hyper::Error>> + Unpin>(
             }
             Command::Finish | Command::None => {}
         }
-        state.listen(cx);
+        state.listen(&mut known, cx);
         Pin::new(&mut *connection).poll(cx).map(Ended::of)
     })
     .await
@@ -387,12 +390,12 @@ impl Ended {
 
 /// Runs `work` unless the connection is cut first; then `None`.
 pub async fn until_cut<F: Future>(state: &ConnectionState, work: F) -> Option<F::Output> {
-    let mut work = std::pin::pin!(work);
+    let (mut work, mut known) = (std::pin::pin!(work), None);
     std::future::poll_fn(|cx| {
         if state.command() == Command::Cut {
             return Poll::Ready(None);
         }
-        state.listen(cx);
+        state.listen(&mut known, cx);
         work.as_mut().poll(cx).map(Some)
     })
     .await

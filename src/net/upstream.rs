@@ -82,7 +82,7 @@ pub enum ExchangeError {
 }
 
 /// Sends one request and reads its answer. `sent` becomes true with the first byte that left: after that only
-/// the answer can tell whether the request ran.
+/// the answer can tell whether the request ran. `room`: an empty map for the answer's header lines.
 ///
 /// # Errors
 /// The connection broke, the server talked garbage or the client's body failed. The connection is closed.
@@ -90,6 +90,7 @@ pub async fn exchange(
     mut lease: Lease,
     head: RequestHead<'_>,
     body: RequestBody,
+    mut room: HeaderMap,
     sent: &Cell<bool>,
 ) -> Result<Box<Answer>, ExchangeError> {
     let connection = lease.connection();
@@ -118,17 +119,24 @@ pub async fn exchange(
     };
     match written {
         Ok(early) => {
-            let answer = read_answer(connection, head.method).await?;
+            let answer = read_answer(connection, head.method, &mut room).await?;
             Ok(finish(lease, answer, early))
         }
-        Err(ExchangeError::Broken(error)) if sent.get() => Box::pin(salvage(lease, head.method, error)).await,
+        Err(ExchangeError::Broken(error)) if sent.get() => {
+            Box::pin(salvage(lease, head.method, room, error)).await
+        }
         Err(error) => Err(error),
     }
 }
 
 /// A server that refuses a body says so and closes: what it said counts more than that it closed.
-async fn salvage(mut lease: Lease, method: &Method, broken: io::Error) -> Result<Box<Answer>, ExchangeError> {
-    match read_answer(lease.connection(), method).await {
+async fn salvage(
+    mut lease: Lease,
+    method: &Method,
+    mut room: HeaderMap,
+    broken: io::Error,
+) -> Result<Box<Answer>, ExchangeError> {
+    match read_answer(lease.connection(), method, &mut room).await {
         Ok(answer) => Ok(finish(lease, answer, true)),
         Err(_) => Err(ExchangeError::Broken(broken)),
     }
@@ -183,10 +191,14 @@ fn poll_read_more(connection: &mut Connection, want: usize, cx: &mut Context<'_>
 }
 
 /// Reads a head, and the body behind it when it is small and of known length.
-async fn read_answer(connection: &mut Connection, method: &Method) -> Result<AnswerHead, ExchangeError> {
+async fn read_answer(
+    connection: &mut Connection,
+    method: &Method,
+    room: &mut HeaderMap,
+) -> Result<AnswerHead, ExchangeError> {
     let head = loop {
         if !connection.buffer.is_empty()
-            && let Some(head) = codec::take_head(&mut connection.buffer, method)?
+            && let Some(head) = codec::take_head(&mut connection.buffer, method, room)?
         {
             break head;
         }

@@ -11,12 +11,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::config::proxy::{self as config, Access};
+use crate::net::boxes::Boxes;
 use crate::net::listener::{Acceptor, ClientStream};
 use crate::net::proxy_protocol;
 use crate::net::serve::{ConnectionState, Deadlines, Ended, Misread, Phase, Watched, drive, until_cut};
@@ -266,9 +269,10 @@ where
         .max_buf_size(limits.max_header_bytes.max(MIN_READ_BUFFER));
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&client.state)));
     let (for_requests, of_connection) = (Rc::clone(&worker), Rc::clone(&client));
-    // hyper keeps room for the service's future as long as the connection lives: a pointer, not 5 KB while idle.
+    // hyper keeps room for the service's future as long as the connection lives: a pointer, not 4 KB while idle.
+    let boxes = request_boxes(&worker, service::handle);
     let service = service_fn(move |request| {
-        Box::pin(service::handle(Rc::clone(&for_requests), Rc::clone(&of_connection), request))
+        boxes.put(service::handle(Rc::clone(&for_requests), Rc::clone(&of_connection), request))
     });
     let mut connection = builder.serve_connection(io, service);
     if !listener.upgrades.is_empty() {
@@ -288,6 +292,16 @@ where
         }
         drop(held);
     });
+}
+
+/// The worker's boxes for the futures of `_handle`.
+fn request_boxes<F, H>(worker: &Worker, _handle: H) -> Rc<Boxes<F>>
+where
+    H: Fn(Rc<Worker>, Rc<Client>, Request<Incoming>) -> F,
+    F: Future + 'static,
+{
+    let boxes = worker.request_boxes.get_or_init(|| Rc::new(Boxes::<F>::default()));
+    Rc::clone(boxes).downcast().expect("a worker serves requests with one function")
 }
 
 /// What hyper refused before there was a request to count.

@@ -49,6 +49,8 @@ pub(super) struct Record {
     server: Option<Arc<str>>,
     role: RoleLabel,
     pub(super) upstream: Duration,
+    /// When the answer to pass on had been read, as far as it is not streamed.
+    pub(super) answered: Option<Instant>,
     retries: u32,
     retry_reason: Option<RetryReason>,
     pub(super) prediction: Option<PredictionOutcome>,
@@ -120,6 +122,7 @@ impl Record {
             server: None,
             role: RoleLabel::None,
             upstream: Duration::ZERO,
+            answered: None,
             retries: 0,
             retry_reason: None,
             prediction: None,
@@ -234,6 +237,7 @@ fn finish(
     let status = answer.status().as_u16();
     answer.map(|body| match body {
         AnswerBody::Stream(_) => {
+            let record = Record { answered: None, ..record };
             let open = Open { worker, client, record, status, bytes_out: 0, waiting: None };
             ClientBody { body, open: Some(Box::new(open)) }
         }
@@ -246,7 +250,8 @@ fn finish(
 }
 
 fn conclude(worker: &Worker, client: &Client, record: &Record, status: u16, bytes_out: u64) {
-    let total = record.started.elapsed();
+    let ended = record.answered.unwrap_or_else(Instant::now);
+    let total = ended.saturating_duration_since(record.started);
     let listener = client.listener.borrow();
     worker.requests.set(worker.requests.get() - 1);
     client.state.request_ended();

@@ -130,6 +130,10 @@ impl Outgoing {
         !matches!(self.body, OutgoingBody::Once(None))
     }
 
+    pub(super) fn has_no_body(&self) -> bool {
+        matches!(self.body, OutgoingBody::Empty)
+    }
+
     /// Nothing of the client's own says how fresh an answer must be.
     pub(super) fn client_index(&self) -> Option<&HeaderValue> {
         self.client_index.as_ref()
@@ -247,7 +251,7 @@ pub(super) async fn attempt(
             headers: &outgoing.headers,
             extra,
         };
-        exchange(lease, head, body, &sent).await.map_err(Failed::Exchange)
+        exchange(lease, head, body, worker.spare_maps.take(), &sent).await.map_err(Failed::Exchange)
     });
     let exchanged = worker.attempts.run(terms, exchanged).await;
     let ended_at = match &exchanged {

@@ -33,6 +33,7 @@ pub mod rules;
 pub mod runtime;
 pub mod service;
 pub mod snapshot;
+mod spare_maps;
 #[cfg(test)]
 mod testing;
 pub mod tunnel;

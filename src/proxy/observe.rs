@@ -3,14 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 
 use crate::api::classify::Class;
 use crate::api::header::{self, X_VAULT_INDEX};
 use crate::api::operation::{self, Operation};
 use crate::config::proxy::ConsistencyMode;
 use crate::index::{self, IndexDialect};
-use crate::net::upstream::Answer;
 use crate::path::{PathView, api_path, canonical};
 
 use super::affinity::{Floor, SessionKey};
@@ -40,6 +39,7 @@ pub(super) struct Seen<'a> {
     pub(super) session: Option<SessionKey>,
     pub(super) floor: Floor,
     pub(super) asked_of: Asked,
+    pub(super) index: Option<SeenIndex>,
     /// The server that was asked answered itself; `None`: not known.
     pub(super) itself: Option<bool>,
     /// The standby was asked to wait for an index: that it forwarded says nothing of the request's shape.
@@ -123,22 +123,22 @@ pub(super) fn server_at(snapshot: &Snapshot, authority: &str) -> Option<ServerId
 pub(super) fn learn(
     worker: &Worker,
     snapshot: &Snapshot,
-    answer: &Answer,
+    status: StatusCode,
     server: &ServerView,
     seen: &Seen<'_>,
 ) {
     // What was asked under an earlier epoch speaks of indexes that mean nothing any more.
     let current = worker.view().snapshot.epoch == snapshot.epoch;
-    let index = index_of(worker, snapshot, &answer.headers).filter(|_| current);
+    let index = seen.index.filter(|_| current);
     if let Some(index) = index {
         raise_server(snapshot, server, seen, index);
         if server.dialect != index.dialect {
             worker.observe(Observation::Dialect { server: server.id, dialect: index.dialect });
         }
     }
-    let wrote = seen.outgoing.class != Class::Read && answer.status.is_success();
+    let wrote = seen.outgoing.class != Class::Read && status.is_success();
     raise_floors(worker, index, wrote, seen);
-    if answer.status.is_success() {
+    if status.is_success() {
         note_success(worker, snapshot, index, seen);
     }
     note_forwarding(worker, seen);

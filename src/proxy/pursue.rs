@@ -25,7 +25,7 @@ use super::guard::strip_response;
 use super::hold::Hold;
 use super::metrics::label::{ConsistencyOutcome, PredictionOutcome, RetryReason};
 use super::observation::{FailureKind, Observation};
-use super::observe;
+use super::observe::{self, SeenIndex};
 use super::retry::{self, Ended, Verdict as Next};
 use super::route::{Ask, FloorOutcome, Route, Wants, route};
 use super::snapshot::{Dialect, Role, ServerId, ServerView, Snapshot};
@@ -50,6 +50,10 @@ struct Pursuit<'a> {
     record: &'a mut Record,
     wants: Wants,
     floor: Floor,
+    /// When the first attempt begins, if nothing was waited for since the request came: a clock is not free.
+    began: Option<Instant>,
+    /// The index of the last answer.
+    index: Option<SeenIndex>,
     tried: u16,
     left: u32,
     /// A leader hint to follow next.
@@ -86,6 +90,7 @@ pub(super) async fn pursue(
     let (floor, wants) = observe::with_client_index(worker, &view.snapshot, &outgoing, asked.floor, wants);
     let left = view.snapshot.config.retry.attempts;
     drop(view);
+    let began = Some(record.started).filter(|_| outgoing.has_no_body());
     let mut pursuit = Pursuit {
         worker,
         outgoing,
@@ -93,6 +98,8 @@ pub(super) async fn pursue(
         record,
         wants,
         floor,
+        began,
+        index: None,
         tried: 0,
         left,
         forced: None,
@@ -109,6 +116,7 @@ pub(super) async fn pursue(
 
 impl Drop for Pursuit<'_> {
     fn drop(&mut self) {
+        self.worker.spare_maps.keep(std::mem::take(&mut self.outgoing.headers));
         if self.retrying {
             self.worker.retries.set(self.worker.retries.get() - 1);
         }
@@ -120,7 +128,10 @@ impl Drop for Pursuit<'_> {
 impl Pursuit<'_> {
     /// One attempt, or one wait. `None`: go round again.
     async fn step(&mut self) -> Result<Option<Response<AnswerBody>>, Refusal> {
-        let Some(chosen) = self.choose().await? else { return Ok(None) };
+        let Some(chosen) = self.choose().await? else {
+            self.began = None;
+            return Ok(None);
+        };
         let view = Rc::clone(&chosen.view);
         let (Some(server), Some(upstream)) =
             (view.snapshot.server(chosen.server), view.upstreams.get(chosen.server.index()))
@@ -130,7 +141,7 @@ impl Pursuit<'_> {
         let asked_of = asked_of(&view.snapshot, server.id);
         self.dress(&view.snapshot, server);
         self.record.asked(server, asked_of);
-        let began = Instant::now();
+        let began = self.began.take().unwrap_or_else(Instant::now);
         let terms = self.terms(&view.snapshot, server.id, began);
         let reuse = if self.outgoing.class == Class::Read { Reuse::Any } else { Reuse::FreshOnly };
         let (attempted, took) = attempt(self.worker, upstream, &mut self.outgoing, terms, reuse, began).await;
@@ -235,7 +246,8 @@ impl Pursuit<'_> {
         asked_of: AskedOf,
     ) -> Result<Option<Response<AnswerBody>>, Refusal> {
         let mut reading = answer::read(&answer, asked_of);
-        if reading == Reading::Final && self.is_behind(&answer, chosen, server, asked_of) {
+        self.index = observe::index_of(self.worker, &chosen.view.snapshot, &answer.headers);
+        if reading == Reading::Final && self.is_behind(server, asked_of) {
             reading = Reading::Not(Ended::StaleIndex);
         }
         match reading {
@@ -256,12 +268,11 @@ impl Pursuit<'_> {
     }
 
     /// The proxy's own check of a standby's answer: an index below the floor is not believed, whatever was sent.
-    fn is_behind(&self, answer: &Answer, chosen: &Chosen, server: &ServerView, asked_of: AskedOf) -> bool {
+    fn is_behind(&self, server: &ServerView, asked_of: AskedOf) -> bool {
         if asked_of == AskedOf::Active || self.floor.index() == 0 || self.wants != Wants::Fresh {
             return false;
         }
-        let index = observe::index_of(self.worker, &chosen.view.snapshot, &answer.headers);
-        index.map_or_else(
+        self.index.map_or_else(
             || {
                 !observe::verified_by_server(server, &self.outgoing)
                     && !super::route::satisfies(server, self.floor)
@@ -441,7 +452,8 @@ impl Pursuit<'_> {
         let itself = answered_itself(&answer.headers, server);
         let snapshot = &chosen.view.snapshot;
         self.note(&answer, chosen, server, asked_of, itself);
-        let Answer { status, mut headers, body, early, tunnel, at: _ } = *answer;
+        let Answer { status, mut headers, body, early, tunnel, at } = *answer;
+        self.record.answered = Some(at);
         if let Some(tunnel) = tunnel {
             let upgrading = self.asked.upgrading.take().ok_or(Refusal::BadAnswer)?;
             return Ok(tunnel::switch(self.worker, upgrading, tunnel, headers, self.record));
@@ -494,7 +506,7 @@ impl Pursuit<'_> {
         observe::learn(
             self.worker,
             &chosen.view.snapshot,
-            answer,
+            answer.status,
             server,
             &observe::Seen {
                 outgoing: &self.outgoing,
@@ -502,6 +514,7 @@ impl Pursuit<'_> {
                 session: self.asked.session,
                 floor: self.floor,
                 asked_of,
+                index: self.index,
                 itself,
                 waited,
                 now: answer.at,

@@ -1,7 +1,8 @@
 //! One worker: a thread with its own runtime, sockets, pools and counters. It owns everything below `Rc`; what it
 //! shares with other workers is in [`Shared`], and none of that is written per request in the steady state.
 
-use std::cell::{Cell, RefCell};
+use std::any::Any;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -35,6 +36,7 @@ use super::observation::Observation;
 use super::observe::SeenIndex;
 use super::rules::CompiledRules;
 use super::snapshot::{Role, ServerId, ServerView, Snapshot};
+use super::spare_maps::SpareMaps;
 
 /// How often deadlines are looked at: a timeout is late by at most this.
 const TICK: Duration = Duration::from_millis(50);
@@ -101,6 +103,10 @@ pub struct Worker {
     index_header: RefCell<Option<(u64, HeaderValue)>>,
     /// The last index header seen and what it said.
     pub(super) last_index: RefCell<Option<(HeaderValue, Option<SeenIndex>)>>,
+    /// [`Boxes`] for the futures of requests, whose type has no name.
+    pub(super) request_boxes: OnceCell<Rc<dyn Any>>,
+    /// Header maps of requests that are done, for the next answers.
+    pub(super) spare_maps: SpareMaps,
     /// For path templates, so that writing one allocates nothing.
     pub(super) scratch: RefCell<String>,
     draining: watch::Sender<bool>,
@@ -200,6 +206,8 @@ impl Worker {
             view: RefCell::new(Rc::new(view)),
             index_header: RefCell::default(),
             last_index: RefCell::default(),
+            request_boxes: OnceCell::new(),
+            spare_maps: SpareMaps::default(),
             scratch: RefCell::default(),
             draining: watch::Sender::new(false),
         }

@@ -6,6 +6,8 @@ use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Version};
 
+use smallvec::SmallVec;
+
 use super::{Framing, Garbage};
 
 /// Longest answer head (proxies.md §6.1): more is an answer that is not believed.
@@ -31,14 +33,21 @@ impl std::fmt::Debug for AnswerHead {
     }
 }
 
+/// Where a header line's name and value are in the head.
+type Spans = SmallVec<[(Range<usize>, Range<usize>); 24]>;
+
 /// Takes one answer head off the front of `buffer`; `None`: more bytes are needed. 1xx heads other than 101 are
-/// skipped, as RFC 9110 §15.2 asks of a client.
+/// skipped, as RFC 9110 §15.2 asks of a client. `room`: an empty map that the head's lines are put into.
 ///
 /// # Errors
 /// The bytes are not an answer this proxy believes.
-pub fn take_head(buffer: &mut BytesMut, method: &Method) -> Result<Option<AnswerHead>, Garbage> {
+pub fn take_head(
+    buffer: &mut BytesMut,
+    method: &Method,
+    room: &mut HeaderMap,
+) -> Result<Option<AnswerHead>, Garbage> {
     loop {
-        let Some(head) = take_one_head(buffer, method)? else { return Ok(None) };
+        let Some(head) = take_one_head(buffer, method, room)? else { return Ok(None) };
         if !is_interim(head.status) {
             return Ok(Some(head));
         }
@@ -52,7 +61,7 @@ pub fn take_head(buffer: &mut BytesMut, method: &Method) -> Result<Option<Answer
 pub fn skip_interim(buffer: &mut BytesMut, method: &Method) -> Result<(), Garbage> {
     while !buffer.is_empty() {
         let mut rest = buffer.clone();
-        match take_one_head(&mut rest, method)? {
+        match take_one_head(&mut rest, method, &mut HeaderMap::new())? {
             Some(head) if is_interim(head.status) => *buffer = rest,
             Some(_) | None => break,
         }
@@ -64,7 +73,11 @@ fn is_interim(status: StatusCode) -> bool {
     status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }
 
-fn take_one_head(buffer: &mut BytesMut, method: &Method) -> Result<Option<AnswerHead>, Garbage> {
+fn take_one_head(
+    buffer: &mut BytesMut,
+    method: &Method,
+    room: &mut HeaderMap,
+) -> Result<Option<AnswerHead>, Garbage> {
     let mut slots = [const { std::mem::MaybeUninit::uninit() }; MAX_HEADERS];
     let mut answer = httparse::Response::new(&mut []);
     let parsed =
@@ -87,50 +100,71 @@ fn take_one_head(buffer: &mut BytesMut, method: &Method) -> Result<Option<Answer
         start..start + part.len()
     };
     let mut notes = Notes::default();
-    let mut spans = Vec::with_capacity(answer.headers.len());
+    let mut spans = Spans::new();
     for header in answer.headers.iter() {
         if notes.take(header.name.as_bytes(), header.value)? == Line::PassedOn {
             spans.push((span(header.name.as_bytes()), span(header.value)));
         }
     }
     let bytes = buffer.split_to(length).freeze();
-    let headers = collect_headers(&bytes, spans)?;
+    let headers = collect_headers(&bytes, spans, std::mem::take(room))?;
     let framing = notes.framing(status, method, version)?;
     let keep_alive = framing != Framing::UntilClose && notes.keeps_alive(version);
     Ok(Some(AnswerHead { status, headers, framing, keep_alive }))
 }
 
 /// Header values stay slices of the head's one buffer.
-fn collect_headers(head: &Bytes, spans: Vec<(Range<usize>, Range<usize>)>) -> Result<HeaderMap, Garbage> {
-    let mut headers = HeaderMap::with_capacity(spans.len() + 4);
+fn collect_headers(head: &Bytes, spans: Spans, mut headers: HeaderMap) -> Result<HeaderMap, Garbage> {
+    headers.reserve(spans.len());
     for (name, value) in spans {
-        let name = header_name(&head[name])?;
-        let value = HeaderValue::from_maybe_shared(head.slice(value)).map_err(|_| Garbage::Head)?;
+        let (name, usual) = header_name(&head[name])?;
+        let value = match usual {
+            Some(usual) if usual.as_bytes() == &head[value.clone()] => usual.clone(),
+            Some(_) | None => HeaderValue::from_maybe_shared(head.slice(value)).map_err(|_| Garbage::Head)?,
+        };
         headers.append(name, value);
     }
     Ok(headers)
 }
 
-/// Names that most answers carry, as Go's and nginx's servers spell them: a name found here is neither parsed nor
-/// allocated. Another spelling costs time only.
-static USUAL_NAMES: [(&[u8], HeaderName); 11] = [
-    (b"Date", header::DATE),
-    (b"Content-Type", header::CONTENT_TYPE),
-    (b"Content-Length", header::CONTENT_LENGTH),
-    (b"Cache-Control", header::CACHE_CONTROL),
-    (b"X-Vault-Index", HeaderName::from_static("x-vault-index")),
-    (b"Strict-Transport-Security", header::STRICT_TRANSPORT_SECURITY),
-    (b"X-Vault-Hostname", HeaderName::from_static("x-vault-hostname")),
-    (b"X-Vault-Raft-Node-Id", HeaderName::from_static("x-vault-raft-node-id")),
-    (b"Server", header::SERVER),
-    (b"Vary", header::VARY),
-    (b"Transfer-Encoding", header::TRANSFER_ENCODING),
+/// A line that most answers carry: the name as Go's and nginx's servers spell it, and the value where one is usual.
+struct UsualLine {
+    spelling: &'static [u8],
+    name: HeaderName,
+    value: Option<HeaderValue>,
+}
+
+const fn usual(spelling: &'static str, name: HeaderName) -> UsualLine {
+    UsualLine { spelling: spelling.as_bytes(), name, value: None }
+}
+
+const fn usually(spelling: &'static str, name: HeaderName, value: &'static str) -> UsualLine {
+    UsualLine { spelling: spelling.as_bytes(), name, value: Some(HeaderValue::from_static(value)) }
+}
+
+/// What is found here is neither parsed nor allocated. Another spelling or value costs time only.
+static USUAL_LINES: [UsualLine; 11] = [
+    usual("Date", header::DATE),
+    usually("Content-Type", header::CONTENT_TYPE, "application/json"),
+    usual("Content-Length", header::CONTENT_LENGTH),
+    usually("Cache-Control", header::CACHE_CONTROL, "no-store"),
+    usual("X-Vault-Index", HeaderName::from_static("x-vault-index")),
+    usually(
+        "Strict-Transport-Security",
+        header::STRICT_TRANSPORT_SECURITY,
+        "max-age=31536000; includeSubDomains",
+    ),
+    usual("X-Vault-Hostname", HeaderName::from_static("x-vault-hostname")),
+    usual("X-Vault-Raft-Node-Id", HeaderName::from_static("x-vault-raft-node-id")),
+    usual("Server", header::SERVER),
+    usual("Vary", header::VARY),
+    usually("Transfer-Encoding", header::TRANSFER_ENCODING, "chunked"),
 ];
 
-fn header_name(bytes: &[u8]) -> Result<HeaderName, Garbage> {
-    match USUAL_NAMES.iter().find(|(spelling, _)| *spelling == bytes) {
-        Some((_, name)) => Ok(name.clone()),
-        None => HeaderName::from_bytes(bytes).map_err(|_| Garbage::Head),
+fn header_name(bytes: &[u8]) -> Result<(HeaderName, Option<&'static HeaderValue>), Garbage> {
+    match USUAL_LINES.iter().find(|line| line.spelling == bytes) {
+        Some(line) => Ok((line.name.clone(), line.value.as_ref())),
+        None => HeaderName::from_bytes(bytes).map(|name| (name, None)).map_err(|_| Garbage::Head),
     }
 }
 

@@ -8,7 +8,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn head(text: &str, method: &Method) -> Result<Option<AnswerHead>, Garbage> {
-    take_head(&mut BytesMut::from(text), method)
+    take_head(&mut BytesMut::from(text), method, &mut HeaderMap::new())
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn interim_answers_are_skipped() {
     let mut buffer = BytesMut::from(
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 204 No Content\r\n\r\nrest",
     );
-    let found = take_head(&mut buffer, &Method::GET).unwrap().unwrap();
+    let found = take_head(&mut buffer, &Method::GET, &mut HeaderMap::new()).unwrap().unwrap();
     assert_eq!(found.status, StatusCode::NO_CONTENT);
     assert_eq!(&buffer[..], b"rest");
 }
@@ -153,7 +153,7 @@ proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let mut buffer = BytesMut::from(&bytes[..]);
-        drop(take_head(&mut buffer, &Method::GET));
+        drop(take_head(&mut buffer, &Method::GET, &mut HeaderMap::new()));
         let mut buffer = BytesMut::from(&bytes[..]);
         let mut decoder = BodyDecoder::new(Framing::Chunked);
         while let Ok(Piece::Data(_)) = decoder.take(&mut buffer) {}
