@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 use crate::server::{Make, free_address, program};
 use crate::wire::{self, Got, Sent};
@@ -187,6 +188,59 @@ fn the_development_mode_is_usable_at_once() {
     assert_eq!(got.status, 200, "{}", String::from_utf8_lossy(&got.body));
     process.signal(Signal::INT);
     assert!(process.ended().success());
+}
+
+#[test]
+fn the_development_mode_speaks_tls() {
+    let address = free_address();
+    let listen = format!("-dev-listen-address={address}");
+    let dir = tempfile::tempdir().unwrap();
+    let args = ["-dev-tls", "-dev-tls-cert-dir=.", "-dev-no-store-token", &listen];
+    let process = Process::start(dir, &args);
+    process.started();
+    let ca = CertificateDer::from_pem_file(process.path("vault-ca.pem")).unwrap();
+    assert!(shown(address, &[ca]).is_some());
+    assert!(process.read("out").contains("VAULT_CACERT"));
+}
+
+/// A lone node of `storage "raft"` with a key of its own: initialised over the API, opened by itself, then and after a
+/// restart.
+#[test]
+fn a_node_with_a_key_of_its_own_opens_by_itself() {
+    let address = free_address();
+    let dir = tempfile::tempdir().unwrap();
+    let text = format!(
+        "storage \"raft\" {{ path = \"data\" node_id = \"n1\" }}\nlistener \"tcp\" {{ address = \"{address}\" tls_disable = true }}\n\
+         seal \"static\" {{ current_key_id = \"k1\" current_key = \"{}\" }}\n\
+         api_addr = \"http://{address}\"\nenable_response_header_raft_node_id = true\n",
+        "ab".repeat(32)
+    );
+    std::fs::write(dir.path().join("node.hcl"), text).unwrap();
+    let mut process = Process::start(dir, &["-config", "node.hcl"]);
+    process.started();
+    assert_eq!(get(address, "/v1/sys/health", &[]).status, 501);
+    let body = br#"{"recovery_shares":1,"recovery_threshold":1}"#.to_vec();
+    let sent = Sent { method: "PUT".into(), path: "/v1/sys/init".into(), body, ..Sent::default() };
+    let made = wire::send(address, &sent).unwrap();
+    assert_eq!(made.status, 200, "{}", String::from_utf8_lossy(&made.body));
+    let made: serde_json::Value = serde_json::from_slice(&made.body).unwrap();
+    let token = made["root_token"].as_str().unwrap().to_owned();
+    let looked_up = |process: &Process| {
+        process.until("opening", || {
+            let got = get(address, "/v1/auth/token/lookup-self", &[("X-Vault-Token", &token)]);
+            (got.status == 200).then_some(got)
+        })
+    };
+    assert_eq!(looked_up(&process).header("x-vault-raft-node-id"), Some("n1"));
+
+    process.signal(Signal::TERM);
+    assert!(process.ended().success());
+    let Process { dir, .. } = &mut process;
+    let dir = std::mem::replace(dir, tempfile::tempdir().unwrap());
+    let process = Process::start(dir, &["-config", "node.hcl"]);
+    process.started();
+    looked_up(&process);
+    assert!(!process.read("out").contains("abab") && !process.read("err").contains("abab"));
 }
 
 #[test]

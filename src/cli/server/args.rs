@@ -29,6 +29,15 @@ pub struct ServerArgs {
     /// Do not write the root token to the token helper's file.
     #[arg(long)]
     pub dev_no_store_token: bool,
+    /// The development mode with TLS: a CA, a certificate and a key are made for it.
+    #[arg(long)]
+    pub dev_tls: bool,
+    /// Where -dev-tls writes them [default: a directory that is removed at the end].
+    #[arg(long, value_name = "DIR")]
+    pub dev_tls_cert_dir: Option<PathBuf>,
+    /// Another name or address the certificate of -dev-tls is for; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub dev_tls_san: Vec<String>,
     /// Do not mount a key-value engine at secret/.
     #[arg(long)]
     pub dev_no_kv: bool,
@@ -40,6 +49,7 @@ impl ServerArgs {
     /// What is not on the command line is taken from the environment: `BAO_NAME`, else `VAULT_NAME`.
     #[must_use]
     pub fn with_environment(mut self, variable: &dyn Fn(&str) -> Option<String>) -> Self {
+        self.dev |= self.dev_tls;
         let either = |name: &str| {
             let of = |prefix| variable(&format!("{prefix}_{name}")).filter(|text| !text.is_empty());
             of("BAO").or_else(|| of("VAULT"))

@@ -2,6 +2,7 @@
 //! keys it made.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use crate::config::node::NodeConfig;
 use crate::config::node::model::{Bind, Listener, Seal, ServiceRegistration, Storage};
@@ -105,11 +106,18 @@ fn log_format(format: LogFormat) -> &'static str {
 
 /// The development mode's farewell to secrecy. Programs look for the lines `Unseal Key:` and `Root Token:`.
 #[must_use]
-pub(super) fn development(api_addr: &str, unseal_key: &str, root_token: &str) -> String {
+pub(super) fn development(
+    api_addr: &str,
+    ca_file: Option<&Path>,
+    unseal_key: &str,
+    root_token: &str,
+) -> String {
+    let ca = ca_file.map(|file| format!("    $ export VAULT_CACERT='{}'\n", file.display()));
+    let ca = ca.unwrap_or_default();
     format!(
         "WARNING! This is the development mode: everything is kept in memory and gone when the server ends, and the \
          server\nis unsealed with the one key below. The command line is logged in with the root token already.\n\n\
-         For a client in another shell:\n\n    $ export VAULT_ADDR='{api_addr}'\n\n\
+         For a client in another shell:\n\n    $ export VAULT_ADDR='{api_addr}'\n{ca}\n\
          Unseal Key: {unseal_key}\nRoot Token: {root_token}\n\n\
          Do not use this mode in production.\n\n"
     )
@@ -147,8 +155,9 @@ mod tests {
 
     #[test]
     fn programs_find_key_and_token() {
-        let said = development("http://127.0.0.1:8200", "KEY=", "root");
+        let said = development("http://127.0.0.1:8200", Some(Path::new("/ca")), "KEY=", "root");
         assert!(said.lines().any(|line| line == "Unseal Key: KEY="));
         assert!(said.lines().any(|line| line == "Root Token: root"));
+        assert!(said.contains("export VAULT_CACERT='/ca'"));
     }
 }

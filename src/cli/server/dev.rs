@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::ServerError;
+use super::dev_tls::DevTls;
 use crate::api::operation::Operation;
 use crate::cli::token_file;
 use crate::core::incoming::Incoming;
@@ -22,12 +23,18 @@ const ADDRESS: &str = "127.0.0.1:8200";
 pub(super) const NAME: &str = "(development mode)";
 
 /// The configuration of the mode; files that are named beside it add to it.
-pub(super) fn configuration(address: Option<&str>) -> String {
-    let address = json!(address.unwrap_or(ADDRESS)); // JSON's quoting is HCL's
-    format!(
-        "{{\"storage\": {{\"inmem\": {{}}}}, \"telemetry\": {{\"disable_hostname\": true}}, \
-         \"listener\": {{\"tcp\": {{\"address\": {address}, \"tls_disable\": true}}}}}}"
-    )
+pub(super) fn configuration(address: Option<&str>, tls: Option<&DevTls>) -> String {
+    let mut listener = json!({ "address": address.unwrap_or(ADDRESS), "tls_disable": tls.is_none() });
+    if let (Some(tls), Some(listener)) = (tls, listener.as_object_mut()) {
+        listener.insert("tls_cert_file".to_owned(), tls.certificate().display().to_string().into());
+        listener.insert("tls_key_file".to_owned(), tls.key().display().to_string().into());
+    }
+    json!({
+        "storage": { "inmem": {} },
+        "telemetry": { "disable_hostname": true },
+        "listener": { "tcp": listener },
+    })
+    .to_string()
 }
 
 /// Mounts the key-value engine, version 2, at `secret/`, as an operator would.
@@ -71,12 +78,12 @@ mod tests {
     #[test]
     fn the_mode_has_a_configuration() {
         for (address, expected) in [(None, "127.0.0.1:8200"), (Some("[::1]:9"), "[::1]:9")] {
-            let text = configuration(address);
+            let text = configuration(address, None);
             let config = parse(&[(NAME, &text)], &Environment::default()).config.unwrap();
             assert_eq!(config.storage, Storage::Inmem);
             assert_eq!(config.listeners[0].bind, Bind::Tcp(expected.parse().unwrap()));
         }
-        let text = configuration(Some("\" tls_disable = false"));
+        let text = configuration(Some("\" tls_disable = false"), None);
         assert!(parse(&[(NAME, &text)], &Environment::default()).config.is_none());
     }
 }

@@ -8,6 +8,7 @@
 mod args;
 mod banner;
 mod dev;
+mod dev_tls;
 mod listeners;
 mod log;
 mod pid_file;
@@ -36,6 +37,7 @@ use crate::node::{Node, NodeError, Settings};
 use crate::seal::{Method, Share, StaticKeyError};
 use crate::storage::OpenError;
 use crate::telemetry::LogError;
+use dev_tls::DevTls;
 use listeners::Sockets;
 use pid_file::PidFile;
 use reload::Reloader;
@@ -75,6 +77,8 @@ pub enum ServerError {
     Tls(#[from] TlsError),
     #[error(transparent)]
     Open(#[from] OpenError),
+    #[error("cannot make certificates: {0}")]
+    Certificates(String),
     #[error(transparent)]
     Seal(#[from] StaticKeyError),
     #[error(transparent)]
@@ -110,6 +114,8 @@ struct Prepared {
     reloader: Reloader,
     /// Held until the end.
     pid_file: Option<PidFile>,
+    /// Held until the end, too.
+    dev_tls: Option<DevTls>,
     home: Option<PathBuf>,
 }
 
@@ -119,7 +125,11 @@ fn prepare(args: ServerArgs, variable: Variable<'_>) -> Result<Prepared, ServerE
         return Err(ServerError::Usage(why.to_owned()));
     }
     let environment = Environment::read(variable);
-    let mut config = configuration(&args, &environment)?;
+    let dev_tls = args
+        .dev_tls
+        .then(|| DevTls::make(args.dev_tls_cert_dir.as_deref(), &args.dev_tls_san))
+        .transpose()?;
+    let mut config = configuration(&args, dev_tls.as_ref(), &environment)?;
     config.log = log::chosen(&args, &config.log)?;
     if args.dev {
         // As in Vault: who develops may look everywhere.
@@ -138,12 +148,16 @@ fn prepare(args: ServerArgs, variable: Variable<'_>) -> Result<Prepared, ServerE
     let identity = start::identity(&config, &store);
     let reloader = Reloader { tls: sockets.tls(), args, environment, log };
     let home = variable("HOME").map(PathBuf::from);
-    Ok(Prepared { config, sockets, identity, settings, store, reloader, pid_file, home })
+    Ok(Prepared { config, sockets, identity, settings, store, reloader, pid_file, dev_tls, home })
 }
 
 /// Reads the configuration and prints what is to be said about it.
-fn configuration(args: &ServerArgs, environment: &Environment) -> Result<NodeConfig, ServerError> {
-    let own = args.dev.then(|| dev::configuration(args.dev_listen_address.as_deref()));
+fn configuration(
+    args: &ServerArgs,
+    tls: Option<&DevTls>,
+    environment: &Environment,
+) -> Result<NodeConfig, ServerError> {
+    let own = args.dev.then(|| dev::configuration(args.dev_listen_address.as_deref(), tls));
     let own: Vec<(&str, &str)> = own.iter().map(|text| (dev::NAME, text.as_str())).collect();
     let Loaded { config, mut findings, files } = load(&args.config, &own, environment);
     // That the development mode forgets everything is in its banner.
@@ -171,13 +185,14 @@ impl Prepared {
     }
 
     async fn run(self, notify: Option<OsString>) -> Result<(), ServerError> {
-        let Self { config, sockets, identity, settings, store, reloader, pid_file, home } = self;
+        let Self { config, sockets, identity, settings, store, reloader, pid_file, dev_tls, home } = self;
         let mut signals = Signals::listen()?;
         let seals_itself = matches!(*settings.seal, Method::Static(_));
         let node = Node::build(store.storage, settings)?;
         let mut said = banner::configuration(&config);
         if reloader.args.dev {
-            said.push_str(&development(&node, &config, &reloader.args, home).await?);
+            let ca_file = dev_tls.as_ref().map(DevTls::authority);
+            said.push_str(&development(&node, &config, &reloader.args, ca_file, home).await?);
         }
         let workers = sockets.serve(&node, &identity)?;
         say(&said)?;
@@ -193,7 +208,7 @@ impl Prepared {
         signals.finish(workers).await;
         listeners::remove_sockets(&config.listeners);
         node.seal.seal().await;
-        drop(pid_file);
+        drop((pid_file, dev_tls));
         Ok(())
     }
 }
@@ -214,6 +229,7 @@ async fn development(
     node: &Arc<Node>,
     config: &NodeConfig,
     args: &ServerArgs,
+    ca_file: Option<PathBuf>,
     home: Option<PathBuf>,
 ) -> Result<String, ServerError> {
     let made = node.initialize_and_open().await?;
@@ -225,7 +241,7 @@ async fn development(
         dev::store_token(home, &root);
     }
     let key = made.shares.unseal.first().map(Share::base64).unwrap_or_default();
-    Ok(banner::development(&config.cluster.api_addr, &key, &root))
+    Ok(banner::development(&config.cluster.api_addr, ca_file.as_deref(), &key, &root))
 }
 
 /// With a key of its own the node opens as soon as its store is initialised, once: when an operator seals it later, it
