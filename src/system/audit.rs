@@ -14,7 +14,9 @@ use super::whole;
 use crate::core::audit::{Broker, DeviceConfig, DeviceTable, Entry, Salt};
 use crate::logical::Access::{Sudo, Token};
 use crate::logical::field::Fields;
-use crate::logical::{Answer, Call, Fault, Field, FieldKind, Method, Response, Route, Routes};
+use crate::logical::{
+    Answer, Call, Effect, Fault, Field, FieldKind, Method, Operation, Response, Route, Routes,
+};
 
 /// What the API may do to devices.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,12 +52,16 @@ const HASH_FIELDS: &[Field] = &[
     Field { name: "input", kind: FieldKind::String, description: "The value to hash." },
 ];
 
+/// It waits for a peer, perhaps.
+const ENABLE: Method<AuditEndpoints> =
+    Method::heavy(&[Operation::Create, Operation::Update], Effect::Write, AuditEndpoints::enable);
+
 const ROUTES: &[Route<AuditEndpoints>] = &[
     Route::new("audit", Sudo, &[Method::read(AuditEndpoints::list)], &[], "List the enabled audit devices."),
     Route::new(
         "audit/{path:rest}",
         Sudo,
-        &[Method::write(AuditEndpoints::enable), Method::delete(AuditEndpoints::disable)],
+        &[ENABLE, Method::delete(AuditEndpoints::disable)],
         DEVICE_FIELDS,
         "Enable or disable an audit device.",
     ),

@@ -155,6 +155,36 @@ fn certificates_are_reloaded_and_the_end_is_clean() {
 }
 
 #[test]
+fn a_reload_takes_the_level_and_opens_audit_files_anew() {
+    let (dir, address) = (tempfile::tempdir().unwrap(), free_address());
+    let configuration = |level: &str| {
+        format!(
+            "log_level = \"{level}\"\naudit \"file\" \"a\" {{ options {{ file_path = \"audit.log\" }} }}\n"
+        )
+    };
+    std::fs::write(dir.path().join("more.hcl"), configuration("error")).unwrap();
+    let listen = format!("-dev-listen-address={address}");
+    let args = ["-dev", "-dev-root-token-id=root", "-dev-no-store-token", "-config=more.hcl", &listen];
+    let process = Process::start(dir, &args);
+    process.started();
+    let ask = |path: &str| get(address, path, &[("X-Vault-Token", "root")]).status;
+    assert_eq!(ask("/v1/sys/mounts/first"), 400);
+    std::fs::rename(process.path("audit.log"), process.path("audit.log.1")).unwrap();
+    std::fs::write(process.path("more.hcl"), configuration("info")).unwrap();
+    process.signal(Signal::HUP);
+    process.until("the new audit file", || process.path("audit.log").exists().then_some(()));
+    assert_eq!(ask("/v1/sys/mounts/second"), 400);
+    let (old, new) = (process.read("audit.log.1"), process.read("audit.log"));
+    assert!(old.contains("mounts/first") && !old.contains("mounts/second"), "{old}");
+    assert!(new.contains("mounts/second") && !new.contains("mounts/first"), "{new}");
+    process.until("the new level", || {
+        // The level in force is the one before: the next reload speaks up.
+        process.signal(Signal::HUP);
+        process.read("err").contains("reload triggered").then_some(())
+    });
+}
+
+#[test]
 fn a_broken_certificate_leaves_the_old_one_in_use() {
     let dir = tempfile::tempdir().unwrap();
     let first = write_pair(dir.path());

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::listeners::Tls;
-use super::{ServerArgs, log};
+use super::{ServerArgs, dev, log};
 use crate::config::finding::{Severity, count};
 use crate::config::node::{Environment, load};
 use crate::node::Node;
@@ -54,7 +54,10 @@ impl Reloader {
             return;
         }
         let paths: Vec<PathBuf> = self.args.config.clone();
-        let loaded = load(&paths, &[], &self.environment);
+        // Of the mode's own listener the address is enough to read the whole.
+        let own = self.args.dev.then(|| dev::configuration(self.args.dev_listen_address.as_deref(), None));
+        let own: Vec<(&str, &str)> = own.iter().map(|text| (dev::NAME, text.as_str())).collect();
+        let loaded = load(&paths, &own, &self.environment);
         let Some(config) = loaded.config else {
             let errors = count(&loaded.findings).errors;
             tracing::error!(errors, "the changed configuration is refused, the one in use is kept");

@@ -1,6 +1,8 @@
 //! The devices and the rule over them: a request that no device could write down does not happen.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Acquire, Release};
 
 use arc_swap::ArcSwap;
 use thiserror::Error;
@@ -23,6 +25,8 @@ pub struct AuditError;
 #[derive(Debug)]
 pub struct Broker {
     devices: ArcSwap<Vec<Arc<Device>>>,
+    /// Of any of them.
+    may_wait: AtomicBool,
     headers: Arc<Cached<AuditedHeaders>>,
     meters: AuditMeters,
 }
@@ -33,6 +37,7 @@ impl Default for Broker {
     fn default() -> Self {
         Self {
             devices: ArcSwap::default(),
+            may_wait: AtomicBool::new(false),
             headers: Arc::new(Cached::new(headers::KEY)),
             meters: AuditMeters::default(),
         }
@@ -50,7 +55,7 @@ impl FollowsRecord for Broker {
     }
 
     fn clear(&self) {
-        self.devices.store(Arc::default());
+        self.install(Vec::new());
     }
 }
 
@@ -65,6 +70,12 @@ impl Broker {
     #[must_use]
     pub fn is_silent(&self) -> bool {
         self.devices.load().is_empty()
+    }
+
+    /// Whether [`log`](Self::log) may wait for somebody's peer: not on a thread that serves others.
+    #[must_use]
+    pub fn may_wait(&self) -> bool {
+        self.may_wait.load(Acquire)
     }
 
     /// Writes the entry to every device.
@@ -101,7 +112,12 @@ impl Broker {
             let known = old.iter().find(|device| device.config() == config);
             known.map_or_else(|| Arc::new(Device::new(config.clone(), salt)), Arc::clone)
         };
-        self.devices.store(Arc::new(table.devices().map(device).collect()));
+        self.install(table.devices().map(device).collect());
+    }
+
+    fn install(&self, devices: Vec<Arc<Device>>) {
+        self.may_wait.store(devices.iter().any(|device| device.may_wait()), Release);
+        self.devices.store(Arc::new(devices));
     }
 
     /// Opens a device with this row and writes a line to it.

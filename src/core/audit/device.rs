@@ -108,6 +108,11 @@ impl Device {
         self.salt.hide(input)
     }
 
+    /// Whether a line may take as long as its peer lets it.
+    pub(super) fn may_wait(&self) -> bool {
+        matches!(self.sink, Sink::Socket(_))
+    }
+
     pub(super) fn reopen(&self) -> io::Result<()> {
         match &self.sink {
             Sink::File(file) => file.reopen(),
@@ -118,8 +123,13 @@ impl Device {
     /// Whether the line was written.
     pub(super) fn log(&self, entry: &Entry) -> bool {
         let written = self.line(entry).and_then(|line| self.sink.write(&line));
-        if let Err(error) = &written {
-            tracing::error!(device = %self.config.path, %error, "an audit device failed");
+        match &written {
+            Ok(()) => {}
+            // What it failed of was said when it did.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                tracing::debug!(device = %self.config.path, %error, "an audit device is left alone");
+            }
+            Err(error) => tracing::error!(device = %self.config.path, %error, "an audit device failed"),
         }
         written.is_ok()
     }

@@ -4,7 +4,7 @@
 use time::OffsetDateTime;
 
 use super::target::Target;
-use super::{Core, Turn, denied, told};
+use super::{Core, Turn, denied};
 use crate::api::header;
 use crate::api::operation::Operation as Asked;
 use crate::barrier::{Mode, Transaction};
@@ -13,8 +13,8 @@ use crate::core::incoming::Incoming;
 use crate::core::lockout::{LockoutConfig, Login};
 use crate::core::mount::Table;
 use crate::core::quota::{self, Standing, Verdict};
-use crate::core::trail::{self, Trail};
-use crate::logical::{Access, Claim, Fault, Operation, Request, Response};
+use crate::core::trail::Trail;
+use crate::logical::{Access, Claim, Cost, Fault, Operation, Request, Response};
 
 /// A login under way: whom to blame or forgive for it.
 pub(super) struct Guess {
@@ -45,11 +45,20 @@ impl Core {
     }
 
     /// The answer to who asks too often. Nobody's token was looked at.
-    pub(super) fn exceeded(&self, incoming: &Incoming, trail: &mut Trail, standing: Standing) -> Answered {
+    pub(super) async fn exceeded(
+        &self,
+        incoming: &Incoming,
+        trail: &mut Trail,
+        standing: Standing,
+    ) -> Answered {
         let fault =
             Fault::TooMany(format!("request path {:?}: rate limit quota exceeded", shown_path(incoming)));
-        if self.quotas.tells_audit() && trail.request(Some(&fault)).is_err() {
-            return told(trail, &Err(trail::internal_error()));
+        if self.quotas.tells_audit() {
+            let refusal = fault.clone();
+            let noted = self.noted(trail, move |trail| trail.request(Some(&refusal))).await;
+            if let Err(unwritten) = noted {
+                return self.told(trail, Err(unwritten), Cost::Light).await;
+            }
         }
         let answered = crate::core::answer::of(trail.operation, trail.request_id(), &Err(fault));
         Self::standing(answered, standing)

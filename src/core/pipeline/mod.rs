@@ -159,7 +159,7 @@ impl Core {
             Limit::Within(standing) => {
                 Self::standing(self.run_until_done(&incoming, &mut trail).await, standing)
             }
-            Limit::Exceeded(standing) => self.exceeded(&incoming, &mut trail, standing),
+            Limit::Exceeded(standing) => self.exceeded(&incoming, &mut trail, standing).await,
         };
         self.handled(&trail).since(trail.started);
         answered
@@ -173,28 +173,29 @@ impl Core {
         let mut settled = Settled::default();
         let incoming = &match self.about_a_wrapping_token(incoming, trail.now) {
             Ok(incoming) => incoming,
-            Err(fault) => return self.refused(incoming, trail, fault),
+            Err(fault) => return self.refused(incoming, trail, fault).await,
         };
         for _ in 0..MAX_RUNS {
             match self.run(incoming, &mut settled, trail).await {
                 Ok(Some(answered)) => return answered,
                 Ok(None) => {}
                 Err(CommitError::Conflict) => self.meters.conflicts.add(1),
-                Err(error) => return failed(trail, commit_fault(&error)),
+                Err(error) => return self.told(trail, Err(commit_fault(&error)), Cost::Light).await,
             }
         }
         let text = "too many concurrent changes of what this request reads; try again".to_owned();
-        failed(trail, Fault::Status { status: 500, text })
+        self.told(trail, Err(Fault::Status { status: 500, text }), Cost::Light).await
     }
 
     /// Before policies or a backend were asked: one line tells it.
-    fn refused(&self, incoming: &Arc<Incoming>, trail: &mut Trail, fault: Fault) -> Answered {
+    async fn refused(&self, incoming: &Arc<Incoming>, trail: &mut Trail, fault: Fault) -> Answered {
         let target = Target::find(&self.mounts.router(), incoming);
         let entry = self.barrier.begin(Mode::ReadOnly).ok();
         let entry = entry.and_then(|mut tx| self.token(&mut tx, incoming, trail.now).ok()).flatten();
         trail.about(target.as_ref().map(|target| &target.mounted), false, entry.as_ref());
         // The client is told more than the log.
-        let fault = trail.unread(&Fault::invalid(wrapping::INVALID)).err().unwrap_or(fault);
+        let unread = |trail: &mut Trail| trail.unread(&Fault::invalid(wrapping::INVALID));
+        let fault = self.noted(trail, unread).await.err().unwrap_or(fault);
         answer::of(trail.operation, trail.request_id(), &Err(fault))
     }
 
@@ -230,7 +231,7 @@ impl Core {
         }
         let cost = target.as_ref().map_or(Cost::Light, |target| target.cost);
         let Some(run) = self.evaluate_where_it_may(tx, target, incoming, token, trail.clone()).await else {
-            return Ok(Some(failed(trail, trail::internal_error())));
+            return Ok(Some(self.told(trail, Err(trail::internal_error()), Cost::Light).await));
         };
         *trail = run.trail;
         if may_come_to_write && matches!(run.outcome, Err(Fault::NeedsActive)) {
@@ -268,7 +269,7 @@ impl Core {
         Err(CommitError::Conflict)
     }
 
-    /// Heavy work would hold up every other request of the thread. `None`: it panicked, and nothing was committed.
+    /// Heavy work and a slow audit device would hold up every other request of the thread. `None`: it panicked, and nothing was committed.
     async fn evaluate_where_it_may(
         self: &Arc<Self>,
         tx: Transaction,
@@ -277,7 +278,8 @@ impl Core {
         token: Token,
         trail: Trail,
     ) -> Option<Run> {
-        if !target.as_ref().is_some_and(|target| target.cost == Cost::Heavy) {
+        let is_heavy = target.as_ref().is_some_and(|target| target.cost == Cost::Heavy);
+        if !is_heavy && !self.audit.may_wait() {
             return Some(self.evaluate(tx, target.as_ref(), incoming, token, trail));
         }
         let (core, incoming) = (Arc::clone(self), Arc::clone(incoming));
@@ -415,15 +417,41 @@ impl Core {
             Ok(_) => self.barrier.commit(transaction).await?,
             Err(_) => transaction.index(),
         };
-        let answered = match cost {
-            Cost::Light => told(trail, &outcome),
-            Cost::Heavy => {
-                let behind = trail.clone();
-                let answered = tokio::task::spawn_blocking(move || told(&behind, &outcome)).await;
-                answered.unwrap_or_else(|_| failed(trail, trail::internal_error()))
-            }
-        };
-        Ok(answered.at(index))
+        Ok(self.told(trail, outcome, cost).await.at(index))
+    }
+
+    /// Writes a line of the request, where a device may wait for its peer, not on this thread.
+    ///
+    /// # Errors
+    /// No device took it.
+    async fn noted(
+        &self,
+        trail: &mut Trail,
+        write: impl FnOnce(&mut Trail) -> Result<(), Fault> + Send + 'static,
+    ) -> Result<(), Fault> {
+        if !self.audit.may_wait() {
+            return write(trail);
+        }
+        let mut noting = trail.clone();
+        let noted = tokio::task::spawn_blocking(move || {
+            let written = write(&mut noting);
+            (noting, written)
+        });
+        let (noting, written) = noted.await.map_err(|_| trail::internal_error())?;
+        *trail = noting;
+        written
+    }
+
+    /// What the client is told, once it is written down. What is long, or may have to wait, is written elsewhere.
+    async fn told(&self, trail: &Trail, outcome: Result<Response, Fault>, cost: Cost) -> Answered {
+        if cost == Cost::Light && !self.audit.may_wait() {
+            return told(trail, &outcome);
+        }
+        let told_trail = trail.clone();
+        let told = tokio::task::spawn_blocking(move || told(&told_trail, &outcome)).await;
+        told.unwrap_or_else(|_| {
+            answer::of(trail.operation, trail.request_id(), &Err(trail::internal_error()))
+        })
     }
 }
 
@@ -450,10 +478,6 @@ fn told(trail: &Trail, outcome: &Result<Response, Fault>) -> Answered {
         Ok(()) => answer::of(trail.operation, trail.request_id(), outcome),
         Err(_) => answer::of(trail.operation, trail.request_id(), &Err(trail::internal_error())),
     }
-}
-
-fn failed(trail: &Trail, fault: Fault) -> Answered {
-    told(trail, &Err(fault))
 }
 
 fn commit_fault(error: &CommitError) -> Fault {

@@ -22,6 +22,29 @@ fn device(name: &str, file: &Path, more: &[(&str, &str)]) -> DeviceConfig {
     }
 }
 
+/// A device whose peer takes nothing would hold up every request of the thread if it were asked there.
+#[tokio::test]
+async fn a_slow_device_holds_up_its_own_request_alone() {
+    let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = ("address".to_owned(), peer.local_addr().unwrap().to_string());
+    let socket = DeviceConfig {
+        path: "s/".to_owned(),
+        kind: "socket".to_owned(),
+        options: [address].into(),
+        ..DeviceConfig::default()
+    };
+    let node = node(vec![socket]).await;
+    let request = ask(&node, ROOT, Asked::Read, "sys/mounts", json!({}));
+    tokio::pin!(request);
+    let asked_first = tokio::select! {
+        biased;
+        _ = &mut request => true,
+        () = std::future::ready(()) => false,
+    };
+    assert!(!asked_first, "the line was written on this thread");
+    assert_eq!(request.await.0, 200);
+}
+
 async fn node(audit_devices: Vec<DeviceConfig>) -> Arc<Node> {
     let audit_rules = AuditRules { allow_creation: true, allow_prefix: false };
     super::node(Settings { audit_devices, audit_rules, ..Settings::default() }).await
