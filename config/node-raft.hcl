@@ -64,10 +64,6 @@ audit "file" "log" {
   }
 }
 
-telemetry {
-  prometheus_retention_time = "24h"
-}
-
 log_level  = "info"
 log_format = "json"
 pid_file   = "/run/understudy/node.pid"

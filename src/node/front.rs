@@ -75,7 +75,7 @@ impl ApiFront {
             return respond(Answered::errors(400, "failed to decode \"X-Vault-Index\""), None);
         }
         let namespace = parts.headers.get(X_VAULT_NAMESPACE).cloned();
-        let mut response = match Question::of(&parts) {
+        let mut response = match Question::of(&parts, self.offered) {
             Some(question) => self.bootstrap(&question, body).await,
             None => self.through_the_core(parts, body, peer).await,
         };

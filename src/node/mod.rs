@@ -66,7 +66,7 @@ use crate::system::in_flight::InFlightEndpoints;
 use crate::system::keys::KeyEndpoints;
 use crate::system::leases::LeaseEndpoints;
 use crate::system::locked_users::LockedUserEndpoints;
-use crate::system::metrics::MetricsEndpoints;
+use crate::system::metrics::{Exporter, Form, MetricsEndpoints};
 use crate::system::mounts::MountEndpoints;
 use crate::system::policies::PolicyEndpoints;
 use crate::system::quotas::QuotaEndpoints;
@@ -102,8 +102,7 @@ pub struct Settings {
     pub audit_rules: AuditRules,
     /// The store once more, where it is `raft`: its group has endpoints.
     pub raft: Option<Arc<RaftStorage>>,
-    /// `unauthenticated_metrics_access`: whether `sys/metrics` needs no token.
-    pub open_metrics: bool,
+    pub metrics: Form,
     pub own: Own,
 }
 
@@ -117,6 +116,7 @@ pub struct Node {
     pub administration: Administration,
     pub seal: Arc<SealManager>,
     pub ceremonies: Arc<Ceremonies>,
+    pub metrics: Arc<Exporter>,
     /// The store, where it is `raft`.
     raft: Option<Arc<RaftStorage>>,
     node_id: String,
@@ -177,7 +177,8 @@ impl Node {
             meters: Arc::clone(&meters),
             in_flight: Arc::clone(&in_flight),
         };
-        topics.push(Box::new(MetricsEndpoints::new(Arc::new(gauges), settings.open_metrics)));
+        let metrics = Arc::new(Exporter::new(Arc::new(gauges), settings.metrics));
+        topics.push(Box::new(MetricsEndpoints::new(Arc::clone(&metrics))));
         topics.push(Box::new(InFlightEndpoints::new(Arc::clone(&in_flight), Arc::clone(&tokens))));
         topics.push(Box::new(QuotaEndpoints::new(Arc::clone(&mounts))));
         topics.push(Box::new(LockedUserEndpoints::new(Arc::clone(&lockouts), Arc::clone(&mounts))));
@@ -234,6 +235,7 @@ impl Node {
             administration,
             seal,
             ceremonies,
+            metrics,
             raft: settings.raft,
             node_id: settings.node_id,
         });

@@ -20,7 +20,7 @@ use crate::storage::inmem;
 const ROOT: &str = "s.chosen-root";
 const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 /// A listener that offers every ceremony.
-const OPEN: Unauthenticated = Unauthenticated { rekey: true, generate_root: true };
+const OPEN: Unauthenticated = Unauthenticated { rekey: true, generate_root: true, metrics: false };
 
 fn node(seal: Method) -> Arc<Node> {
     let settings = Settings {
@@ -50,7 +50,7 @@ async fn open_at(
     body: Value,
 ) -> (u16, Value) {
     let request = http::Request::builder().method(verb).uri(format!("/v1/sys/{path}")).body(()).unwrap();
-    let question = Question::of(&request.into_parts().0).unwrap();
+    let question = Question::of(&request.into_parts().0, OPEN).unwrap();
     let answered = bootstrap::answer(node, offered, &question, body.to_string().as_bytes(), NOW).await;
     (answered.status, serde_json::from_slice(&answered.body).unwrap_or(Value::Null))
 }
@@ -202,7 +202,7 @@ async fn ceremonies_without_a_token_are_offered_only_when_they_were_asked_for() 
     let node = Node::build(inmem::open(), Settings::default()).unwrap();
     node.initialize_and_open().await.unwrap();
     for path in ["rekey/init", "rekey-recovery-key/init", "generate-root/attempt"] {
-        let closed = Unauthenticated { rekey: false, generate_root: false };
+        let closed = Unauthenticated::default();
         let refused = open_at(closed, &node, Verb::GET, path, json!({})).await;
         assert_eq!(refused, (405, errors("unsupported operation")), "{path}");
     }

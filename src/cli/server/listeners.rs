@@ -160,7 +160,8 @@ fn served(
         headers: AddedHeaders::new(&configured.custom_headers, identity),
     };
     let open = configured.open;
-    let offered = Unauthenticated { rekey: open.rekey, generate_root: open.generate_root };
+    let offered =
+        Unauthenticated { rekey: open.rekey, generate_root: open.generate_root, metrics: open.metrics };
     let api = Arc::new(ApiFront::new(Arc::clone(node), configured.limits, offered));
     Listener { front: Arc::new(ListenerFront::new(api, rules)), tls, deadlines: deadlines(configured) }
 }

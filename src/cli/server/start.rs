@@ -18,6 +18,7 @@ use crate::storage::raft::RaftStorage;
 use crate::storage::{Storage, file, inmem, raft};
 use crate::system::audit::AuditRules;
 use crate::system::ha_status::Addresses;
+use crate::system::metrics::Form;
 use crate::telemetry::LogControl;
 
 /// An open store.
@@ -79,8 +80,7 @@ pub(super) fn settings(
             cluster: config.cluster.cluster_addr.clone(),
         },
         raft: store.raft.clone(),
-        // One switch for the node: what every listener allows.
-        open_metrics: config.listeners.iter().all(|listener| listener.open.metrics),
+        metrics: Form { prefix: config.telemetry.prefix.clone(), prometheus: config.telemetry.prometheus },
         bounds: LeaseBounds { default_ttl: config.leases.default_ttl, max_ttl: config.leases.max_ttl },
         cluster_name: config.cluster.name.clone(),
         audit_devices: config.audit.devices.iter().map(device).collect(),

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use super::address::{self, BIND_FORM};
 use super::custom_headers;
+use super::idle;
 use super::listener_tls;
 use super::model::{
     Bind, Consistency, Fallback, Forwarded, Listener, ListenerTimeouts, OpenEndpoints, RequestLimits,
@@ -62,6 +63,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<Listener> {
         bind,
     };
     without_effect(section);
+    idle::in_listener(section);
     section.close();
     Some(listener)
 }

@@ -17,6 +17,7 @@ mod audit;
 mod check;
 mod cluster;
 mod custom_headers;
+mod idle;
 mod listener;
 mod listener_tls;
 mod load;

@@ -270,11 +270,10 @@ pub struct Endpoints {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Telemetry {
-    /// How long a series nobody touched is kept; zero: the Prometheus form is off.
-    pub prometheus_retention: Duration,
+    /// Whether there is the Prometheus form.
+    pub prometheus: bool,
+    /// First word of their names.
     pub prefix: String,
-    /// Do not put the host's name into metric names.
-    pub disable_hostname: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::environment::Environment;
 use super::model::{Endpoints, Leases, Listener, Log, NodeConfig, ResponseHeaders, Storage, Telemetry};
 use super::section::Section;
-use super::{audit, cluster, listener, registration, sanitized, seal, storage};
+use super::{audit, cluster, idle, listener, registration, sanitized, seal, storage};
 use crate::config::proxy::{LogFormat, LogLevel, LogOutput};
 
 /// Time to live of a lease nobody chose: 32 days, as Vault has it.
@@ -35,6 +35,7 @@ pub(super) fn read(root: &Section<'_>, environment: &Environment) -> Option<Node
     let service_registration = registration::read(root, environment);
     let pid_file = root.path("pid_file").map(|given| given.value);
     others(root);
+    idle::in_file(root);
     root.close();
     Some(NodeConfig {
         listeners,
@@ -130,17 +131,21 @@ pub fn format(word: &str) -> Option<LogFormat> {
 }
 
 fn telemetry(root: &Section<'_>) -> Telemetry {
-    let default = || Telemetry {
-        prometheus_retention: PROMETHEUS_RETENTION,
-        prefix: METRICS_PREFIX.to_owned(),
-        disable_hostname: false,
-    };
+    let default = || Telemetry { prometheus: true, prefix: METRICS_PREFIX.to_owned() };
     let Some(section) = root.block_once("telemetry", 0) else { return default() };
     let retention = section.time("prometheus_retention_time");
+    if let Some(kept) = retention.as_ref().filter(|given| !given.value.is_zero()) {
+        section.notes.warning(
+            &kept.spot,
+            "no-effect",
+            "a metric is told as long as the node runs",
+            "0 turns the Prometheus form off; leave it out",
+        );
+    }
+    section.without_effect("disable_hostname", "names of metrics never hold the host's name");
     let telemetry = Telemetry {
-        prometheus_retention: retention.map_or(PROMETHEUS_RETENTION, |given| given.value),
+        prometheus: retention.is_none_or(|given| !given.value.is_zero()),
         prefix: section.text("metrics_prefix").map_or(METRICS_PREFIX.to_owned(), |given| given.value),
-        disable_hostname: section.is_on("disable_hostname", false),
     };
     for key in SINKS {
         section.without_effect(key, "metrics are fetched: scrape sys/metrics?format=prometheus");

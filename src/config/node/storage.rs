@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use super::address::{self, URL_FORM};
 use super::environment::Environment;
+use super::idle;
 use super::model::{Pem, Raft, RetryJoin, Storage};
 use super::notes::Given;
 use super::section::Section;
@@ -138,6 +139,7 @@ fn raft(section: &Section<'_>, environment: &Environment) -> Option<Raft> {
     ] {
         section.without_effect(key, why);
     }
+    idle::in_raft(section);
     Some(raft)
 }
 

@@ -23,6 +23,8 @@ use crate::storage::CommitError;
 pub struct Unauthenticated {
     pub rekey: bool,
     pub generate_root: bool,
+    /// `sys/metrics`
+    pub metrics: bool,
 }
 
 /// How often a step that lost a race is run again.

@@ -18,8 +18,10 @@ use http::{Method, request};
 use time::OffsetDateTime;
 
 use super::Node;
+use super::http::query_pairs;
 use crate::api::header;
 use crate::core::answer::Answered;
+use crate::logical::Raw;
 pub use ceremony::Unauthenticated;
 
 /// One of these endpoints.
@@ -31,6 +33,7 @@ pub enum Endpoint {
     Init,
     Unseal,
     Ceremony(Ceremony),
+    Metrics,
 }
 
 /// A step of a ceremony that shares authorise.
@@ -57,10 +60,14 @@ pub struct Question {
 }
 
 impl Question {
-    /// `None`: the request goes another way, and so does one that spells the path in another way.
+    /// `None`: the request goes another way, and so does one that spells the path in another way, or asks for metrics
+    /// where they need a token.
     #[must_use]
-    pub fn of(parts: &request::Parts) -> Option<Self> {
+    pub fn of(parts: &request::Parts, offered: Unauthenticated) -> Option<Self> {
         let endpoint = endpoint(parts.uri.path().strip_prefix("/v1/sys/")?)?;
+        if endpoint == Endpoint::Metrics && !offered.metrics {
+            return None;
+        }
         let (method, query) = (parts.method.clone(), parts.uri.query().unwrap_or_default().to_owned());
         Some(Self { endpoint, method, query, namespaced: !header::namespace(&parts.headers).is_empty() })
     }
@@ -79,6 +86,7 @@ fn endpoint(rest: &str) -> Option<Endpoint> {
         "seal-status" => Endpoint::SealStatus,
         "init" => Endpoint::Init,
         "unseal" => Endpoint::Unseal,
+        "metrics" => Endpoint::Metrics,
         "rekey/init" => Endpoint::Ceremony(Ceremony::RekeyInit),
         "rekey/update" => Endpoint::Ceremony(Ceremony::RekeyUpdate),
         "rekey/verify" => Endpoint::Ceremony(Ceremony::RekeyVerify),
@@ -105,6 +113,7 @@ pub async fn answer(
             Answered::errors(400, "operation unavailable in namespaces")
         }
         (Endpoint::Health, "GET" | "HEAD") => health::answer(node, &question.query, now),
+        (Endpoint::Metrics, "GET") => metrics(node, &question.query, now),
         (Endpoint::Leader, "GET") => status::leader(node),
         (Endpoint::SealStatus, "GET") => status::seal_status(node),
         (Endpoint::Init, "GET") => status::init_status(node),
@@ -120,10 +129,21 @@ pub async fn answer(
             ceremony::answer(node, offered, ceremony, method, body, now).await
         }
         (
-            Endpoint::Health | Endpoint::Leader | Endpoint::SealStatus | Endpoint::Init | Endpoint::Unseal,
+            Endpoint::Health
+            | Endpoint::Leader
+            | Endpoint::SealStatus
+            | Endpoint::Init
+            | Endpoint::Unseal
+            | Endpoint::Metrics,
             _,
         ) => Answered::errors(405, ""),
     }
+}
+
+fn metrics(node: &Node, query: &str, now: OffsetDateTime) -> Answered {
+    let format = query_pairs(query).find_map(|(name, value)| (name == "format").then_some(value));
+    let Raw { status, content_type, body } = node.metrics.export(&format.unwrap_or_default(), now);
+    Answered { content_type, ..Answered::new(status, body) }
 }
 
 #[cfg(test)]
@@ -131,7 +151,16 @@ mod tests {
     use super::*;
 
     fn question(uri: &str) -> Option<Question> {
-        Question::of(&http::Request::builder().uri(uri).body(()).unwrap().into_parts().0)
+        let parts = http::Request::builder().uri(uri).body(()).unwrap().into_parts().0;
+        Question::of(&parts, Unauthenticated::default())
+    }
+
+    #[test]
+    fn metrics_are_open_where_the_listener_says_so() {
+        let parts = http::Request::builder().uri("/v1/sys/metrics").body(()).unwrap().into_parts().0;
+        let open = Unauthenticated { metrics: true, ..Unauthenticated::default() };
+        assert_eq!(Question::of(&parts, open).map(|question| question.endpoint), Some(Endpoint::Metrics));
+        assert!(Question::of(&parts, Unauthenticated::default()).is_none());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::meter::{Counter, Reading, Timer};
 /// See the module.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Family {
-    /// With dots, without the leading `vault.`: `core.handle_request`.
+    /// With dots, without the first word, which is configured: `core.handle_request`.
     pub name: String,
     pub labels: Vec<(&'static str, String)>,
     pub value: Value,
@@ -45,9 +45,9 @@ impl Family {
 
     /// As the real server names it to Prometheus: a mount's `/` and `-` and every dot become `_`.
     #[must_use]
-    pub(super) fn prometheus_name(&self) -> String {
+    pub(super) fn prometheus_name(&self, prefix: &str) -> String {
         let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == ':' { c } else { '_' };
-        format!("vault_{}", self.name.chars().map(plain).collect::<String>())
+        prefix.chars().chain(['_']).chain(self.name.chars()).map(plain).collect()
     }
 }
 
@@ -57,11 +57,12 @@ mod tests {
 
     #[test]
     fn names_are_the_real_servers() {
-        for (name, shown) in [
-            ("core.handle_request", "vault_core_handle_request"),
-            ("route.read.auth-token-", "vault_route_read_auth_token_"),
+        for (prefix, name, shown) in [
+            ("vault", "core.handle_request", "vault_core_handle_request"),
+            ("vault", "route.read.auth-token-", "vault_route_read_auth_token_"),
+            ("my.own", "core.unsealed", "my_own_core_unsealed"),
         ] {
-            assert_eq!(Family::gauge(name, 0.0).prometheus_name(), shown);
+            assert_eq!(Family::gauge(name, 0.0).prometheus_name(prefix), shown);
         }
     }
 }

@@ -12,13 +12,20 @@ use crate::meter::Reading;
 /// Over which `Rate` is told, in seconds.
 const SPAN: Duration = Duration::from_mins(1);
 
-pub(super) fn write(families: &[Family], recent: impl Fn(&Family) -> Reading, now: OffsetDateTime) -> String {
+pub(super) fn write(
+    prefix: &str,
+    families: &[Family],
+    recent: impl Fn(&Family) -> Reading,
+    now: OffsetDateTime,
+) -> String {
     let (mut gauges, mut counters, mut samples) = (Vec::new(), Vec::new(), Vec::new());
     for family in families {
         match &family.value {
-            Value::Gauge(value) => gauges.push(row(family, &json!({ "Value": value }))),
-            Value::Counter(value) => counters.push(row(family, &json!({ "Count": value, "Sum": value }))),
-            Value::Timer(_) => samples.push(row(family, &sample(&recent(family)))),
+            Value::Gauge(value) => gauges.push(row(prefix, family, &json!({ "Value": value }))),
+            Value::Counter(value) => {
+                counters.push(row(prefix, family, &json!({ "Count": value, "Sum": value })));
+            }
+            Value::Timer(_) => samples.push(row(prefix, family, &sample(&recent(family)))),
         }
     }
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] +0000 UTC");
@@ -32,11 +39,11 @@ pub(super) fn write(families: &[Family], recent: impl Fn(&Family) -> Reading, no
     body.to_string()
 }
 
-fn row(family: &Family, values: &Json) -> Json {
+fn row(prefix: &str, family: &Family, values: &Json) -> Json {
     let labels: Map<String, Json> =
         family.labels.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
     let mut row = Map::from_iter([
-        ("Name".to_owned(), json!(format!("vault.{}", family.name))),
+        ("Name".to_owned(), json!(format!("{prefix}.{}", family.name))),
         ("Labels".to_owned(), Json::Object(labels)),
     ]);
     row.extend(values.as_object().cloned().unwrap_or_default());

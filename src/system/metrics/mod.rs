@@ -13,6 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use time::OffsetDateTime;
 
 pub use family::{Family, Value};
 use window::Window;
@@ -28,49 +29,88 @@ pub trait Source: Send + Sync + fmt::Debug {
     fn families(&self) -> Vec<Family>;
 }
 
+/// How they are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Form {
+    /// First word of their names.
+    pub prefix: String,
+    /// Whether there is the Prometheus form.
+    pub prometheus: bool,
+}
+
+/// The numbers of this moment, as text; also for listeners that ask for no token.
+#[derive(Debug)]
+pub struct Exporter {
+    source: Arc<dyn Source>,
+    form: Form,
+    window: Window,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct MetricsEndpoints {
-    source: Arc<dyn Source>,
-    window: Window,
+    exporter: Arc<Exporter>,
     routes: Routes<Self>,
 }
 
 const FIELDS: &[Field] =
     &[Field { name: "format", kind: FieldKind::String, description: "prometheus, or nothing for JSON." }];
 
-const METHODS: &[Method<MetricsEndpoints>] =
-    &[Method::new(&[Operation::Read], Effect::Local, MetricsEndpoints::read)];
+const ROUTES: &[Route<MetricsEndpoints>] = &[Route::new(
+    "metrics",
+    Access::Token,
+    &[Method::new(&[Operation::Read], Effect::Local, MetricsEndpoints::read)],
+    FIELDS,
+    "Export the metrics aggregated for telemetry purpose.",
+)];
 
-const fn route(access: Access) -> Route<MetricsEndpoints> {
-    Route::new("metrics", access, METHODS, FIELDS, "Export the metrics aggregated for telemetry purpose.")
+// === impl Form ===
+
+impl Default for Form {
+    /// The server's.
+    fn default() -> Self {
+        Self { prefix: "vault".to_owned(), prometheus: true }
+    }
 }
 
-const ROUTES: &[Route<MetricsEndpoints>] = &[route(Access::Token)];
-/// `unauthenticated_metrics_access` of a listener.
-const OPEN_ROUTES: &[Route<MetricsEndpoints>] = &[route(Access::Open)];
+// === impl Exporter ===
+
+impl Exporter {
+    #[must_use]
+    pub fn new(source: Arc<dyn Source>, form: Form) -> Self {
+        Self { source, form, window: Window::default() }
+    }
+
+    /// In JSON, or as `format` says.
+    #[must_use]
+    pub fn export(&self, format: &str, now: OffsetDateTime) -> Raw {
+        let mut families = self.source.families();
+        families.sort_by(|one, other| one.name.cmp(&other.name));
+        let recent = |family: &Family| self.window.recent(family, now);
+        let prefix = &self.form.prefix;
+        let (status, content_type, body) = match format {
+            "" => (200, "application/json", json::write(prefix, &families, recent, now)),
+            "prometheus" if self.form.prometheus => {
+                (200, prometheus::CONTENT_TYPE, prometheus::write(prefix, &families, recent))
+            }
+            "prometheus" => (400, "text/plain", "prometheus is not enabled".to_owned()),
+            other => (400, "text/plain", format!("metric response format {other:?} unknown")),
+        };
+        Raw { status, content_type, body: Bytes::from(body) }
+    }
+}
 
 // === impl MetricsEndpoints ===
 
 impl MetricsEndpoints {
-    /// `is_open`: whether a token is not needed.
     #[must_use]
-    pub fn new(source: Arc<dyn Source>, is_open: bool) -> Self {
-        let routes = Routes::new(if is_open { OPEN_ROUTES } else { ROUTES });
-        Self { source, window: Window::default(), routes }
+    pub fn new(exporter: Arc<Exporter>) -> Self {
+        Self { exporter, routes: Routes::new(ROUTES) }
     }
 
     fn read(&self, call: &mut Call<'_>) -> Answer {
         let format = Fields::new(&call.request.data).text("format")?.unwrap_or_default();
-        let mut families = self.source.families();
-        families.sort_by(|one, other| one.name.cmp(&other.name));
-        let recent = |family: &Family| self.window.recent(family, call.now);
-        let (status, content_type, body) = match format.as_str() {
-            "" => (200, "application/json", json::write(&families, recent, call.now)),
-            "prometheus" => (200, prometheus::CONTENT_TYPE, prometheus::write(&families, recent)),
-            other => (400, "text/plain", format!("metric response format {other:?} unknown")),
-        };
-        let raw = Raw { status, content_type, body: Bytes::from(body) };
+        let raw = self.exporter.export(&format, call.now);
         Ok(Response { body: Body::Raw(raw), ..Response::default() })
     }
 }

@@ -10,11 +10,11 @@ pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 const QUANTILES: [(&str, f64); 3] = [("0.5", 0.5), ("0.9", 0.9), ("0.99", 0.99)];
 
 /// `families` are sorted by name: a name's rows stand together.
-pub(super) fn write(families: &[Family], recent: impl Fn(&Family) -> Reading) -> String {
+pub(super) fn write(prefix: &str, families: &[Family], recent: impl Fn(&Family) -> Reading) -> String {
     let mut text = String::new();
     let mut last = String::new();
     for family in families {
-        let name = family.prometheus_name();
+        let name = family.prometheus_name(prefix);
         if name != last {
             say(&mut text, format_args!("# HELP {name} {name}\n# TYPE {name} {}\n", kind(&family.value)));
             last.clone_from(&name);
@@ -86,7 +86,7 @@ mod tests {
             Value::Timer(reading) => reading.clone(),
             Value::Gauge(_) | Value::Counter(_) => Reading::default(),
         };
-        let text = write(&families, recent);
+        let text = write("vault", &families, recent);
         for line in [
             "# TYPE vault_core_unsealed gauge",
             "vault_core_unsealed{cluster=\"a\\\"b\"} 1",
