@@ -23,6 +23,7 @@ pub mod monitor;
 pub mod mounts;
 pub mod namespaces;
 pub mod openapi;
+mod outside;
 pub mod plugins;
 pub mod policies;
 pub mod quotas;

@@ -2,19 +2,22 @@
 
 use std::sync::Arc;
 
+use super::outside;
 use crate::core::mount::Table;
 use crate::core::mounts::Mounts;
 use crate::core::router::Mounted;
 use crate::logical::Access::Open;
 use crate::logical::openapi::{Described, Document};
 use crate::logical::{
-    Answer, Call, Effect, Fault, Field, FieldKind, Method, Operation, Response, Route, Routes,
+    Answer, Call, Effect, Endpoint, Fault, Field, FieldKind, Method, Operation, Response, Route, Routes,
 };
 
 /// See the module.
 #[derive(Debug)]
 pub struct OpenApiEndpoints {
     mounts: Arc<Mounts>,
+    /// Served beside the backends.
+    outside: Vec<Endpoint>,
     routes: Routes<Self>,
 }
 
@@ -44,7 +47,7 @@ const ROUTES: &[Route<OpenApiEndpoints>] = &[Route::new(
 impl OpenApiEndpoints {
     #[must_use]
     pub fn new(mounts: Arc<Mounts>) -> Self {
-        Self { mounts, routes: Routes::new(ROUTES) }
+        Self { mounts, outside: outside::endpoints(), routes: Routes::new(ROUTES) }
     }
 
     /// Nobody's secrets are in it, but what is mounted is: who shows no token is told nothing.
@@ -57,6 +60,9 @@ impl OpenApiEndpoints {
         let mut mounts: Vec<&Arc<Mounted>> = router.mounts().filter(|_| is_known).collect();
         mounts.sort_by(|one, other| one.info.path.cmp(&other.info.path));
         let mut document = Document::default();
+        if is_known {
+            document.add(Described { prefix: "sys/", kind: "", tag: "system", endpoints: &self.outside });
+        }
         for mounted in mounts {
             document.add(Described {
                 prefix: &mounted.info.path,

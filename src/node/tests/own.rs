@@ -86,3 +86,21 @@ async fn raw_and_inspection_are_off_by_themselves() {
         assert_eq!(asks(&node, Asked::Read, path, json!({})).await.0, 404, "{path}");
     }
 }
+
+#[tokio::test]
+async fn what_is_served_before_the_barrier_opens_is_described_too() {
+    let node = node(Settings::default()).await;
+    let (_, document) = asks(&node, Asked::Read, "sys/internal/specs/openapi", json!({})).await;
+    for (path, verbs) in [
+        ("/sys/health", &["get"][..]),
+        ("/sys/init", &["get", "post"]),
+        ("/sys/unseal", &["post"]),
+        ("/sys/generate-root/attempt", &["get", "post", "delete"]),
+        ("/sys/mounts", &["get"]),
+    ] {
+        let item = document["paths"][path].as_object().unwrap();
+        assert!(verbs.iter().all(|verb| item.contains_key(*verb)), "{path}: {item:?}");
+    }
+    let (_, document) = ask(&node, "", Asked::Read, "sys/internal/specs/openapi", json!({})).await;
+    assert_eq!(document["paths"], json!({}), "who shows no token is told nothing");
+}
