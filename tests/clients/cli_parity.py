@@ -267,6 +267,7 @@ print token
 """.strip().splitlines()
 
 MASKS = [
+    (r"Waiting for terminal status.*\n", ""),  # only where the move is still under way when it is asked for
     (r"[sb]\.[A-Za-z0-9_-]{20,}", "TOKEN"),
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID"),
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( \+0000 UTC|Z)", "TIME"),
