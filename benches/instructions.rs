@@ -277,7 +277,7 @@ fn codec_heads(calls: u64) -> Result<(), Box<dyn Error>> {
         };
         codec::encode_request(&mut out, head, Framing::None);
         answer.extend_from_slice(black_box(ANSWER));
-        black_box(codec::take_head(&mut answer, &Method::GET)?);
+        black_box(codec::take_head(&mut answer, &Method::GET, &mut HeaderMap::new())?);
     }
     Ok(())
 }
