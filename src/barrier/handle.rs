@@ -116,8 +116,9 @@ impl Barrier {
     /// # Errors
     /// The barrier is sealed.
     pub fn begin(&self, mode: Mode) -> Result<Transaction, Sealed> {
-        let keyring = self.keyring()?;
-        Ok(Transaction::new(self.storage.snapshot(), keyring, mode).metered(Arc::clone(&self.meters)))
+        // In this order: where the snapshot is newer than a change of the keys that was followed, the keys are too.
+        let snapshot = self.storage.snapshot();
+        Ok(Transaction::new(snapshot, self.keyring()?, mode).metered(Arc::clone(&self.meters)))
     }
 
     /// Makes the transaction's writes happen; without any, its answer is the index it read.

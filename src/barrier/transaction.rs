@@ -18,7 +18,7 @@ use super::keyring::Keyring;
 use super::meters::{self, BarrierMeters};
 use super::record::KeysError;
 use crate::meter::Timer;
-use crate::storage::{Changes, CommitIndex, Expectation, Snapshot, StorageError, Write};
+use crate::storage::{Changes, CommitIndex, Expectation, Snapshot, StorageError, Stored, Write};
 
 /// Largest value, as Vault's raft storage (`max_entry_size`).
 pub const MAX_ENTRY_BYTES: usize = 1024 * 1024;
@@ -79,6 +79,28 @@ pub struct View<'t> {
     prefix: &'t str,
 }
 
+/// A snapshot of this index that was given up.
+#[derive(Debug)]
+struct Gone(CommitIndex);
+
+impl Snapshot for Gone {
+    fn index(&self) -> CommitIndex {
+        self.0
+    }
+
+    fn get(&self, _key: &str) -> Result<Option<Stored>, StorageError> {
+        Ok(None)
+    }
+
+    fn list(&self, _prefix: &str, _after: &str, _limit: usize) -> Result<Vec<String>, StorageError> {
+        Ok(Vec::new())
+    }
+
+    fn keys(&self, _prefix: &str, _after: &str, _limit: usize) -> Result<Vec<String>, StorageError> {
+        Ok(Vec::new())
+    }
+}
+
 // === impl Transaction ===
 
 impl Transaction {
@@ -95,6 +117,12 @@ impl Transaction {
 
     fn timer(&self, which: fn(&BarrierMeters) -> &Timer) -> Option<&Timer> {
         self.meters.as_deref().map(which)
+    }
+
+    /// Gives its view of the store up, so that the store need not keep it: from here on nothing is there for it. For what
+    /// has read all it needs and goes on for long.
+    pub fn let_go(&mut self) {
+        self.snapshot = Arc::new(Gone(self.index()));
     }
 
     /// The index of the snapshot it reads.

@@ -108,6 +108,14 @@ impl Table {
         self.observers.lock().push(observer);
     }
 
+    /// Entries of a snapshot that is being restored.
+    #[cfg(test)]
+    pub(super) fn pieces(&self) -> u64 {
+        use redb::ReadableTableMetadata;
+        let table = self.database.begin_read().unwrap().open_table(PIECES);
+        table.map_or(0, |table| table.len().unwrap())
+    }
+
     /// What came with the last batch that had one.
     ///
     /// # Errors

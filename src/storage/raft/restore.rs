@@ -11,12 +11,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use thiserror::Error;
+use tokio::runtime::Runtime;
 use tokio::sync::{RwLock, RwLockReadGuard};
 
 use super::super::command::{Install, Piece};
 use super::super::image::entries;
 use super::super::view::VERSION_BYTES;
-use super::super::{CommitError, CommitIndex};
+use super::super::{Changes, CommitError, CommitIndex};
 use super::{RaftStorage, record};
 
 /// Bytes of a piece after which it takes no more: small beside what is applied in one step.
@@ -92,6 +93,15 @@ impl RaftStorage {
         let Some(_one) = self.replacing.one.try_lock() else { return Err(RestoreError::Busy) };
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         let id = uuid::Uuid::new_v4().into_bytes();
+        let sent = self.send(&runtime, id, image);
+        if sent.is_err() {
+            runtime.block_on(self.forget_pieces());
+        }
+        runtime.block_on(self.install(Install { id, pieces: sent? }))
+    }
+
+    /// Sends the image in pieces and returns how many there were.
+    fn send(&self, runtime: &Runtime, id: [u8; 16], image: &mut dyn Read) -> Result<u64, RestoreError> {
         let (mut entries, mut number) = (entries_of(image), 0);
         loop {
             let (part, ended) = part(&mut entries)?;
@@ -99,17 +109,29 @@ impl RaftStorage {
             runtime.block_on(self.agree(record::encode_piece(&piece)))?;
             number += 1;
             if ended {
-                break;
+                return Ok(number);
             }
         }
-        runtime.block_on(self.install(Install { id, pieces: number }))
     }
 
+    /// The first piece of another restore, which never comes, drops what is kept of this one. It needs no room.
+    async fn forget_pieces(&self) {
+        let nothing = Piece { id: uuid::Uuid::new_v4().into_bytes(), number: 0, entries: Vec::new() };
+        if let Err(error) = self.node.propose(record::encode_piece(&nothing)).await {
+            tracing::warn!(%error, "the pieces of a snapshot that was not restored stay until the next restore");
+        }
+    }
+
+    /// A transaction may have begun when the new store could be seen and its keys were not yet followed: what it seals
+    /// would be lost. So a second entry follows, which is empty, and only who has seen that one is admitted.
     async fn install(&self, install: Install) -> Result<CommitIndex, RestoreError> {
         let _alone = self.replacing.gate.write().await;
-        let index = self.agree(record::encode_install(install)).await?;
-        self.replacing.replaced.store(index, Ordering::Relaxed);
-        Ok(index)
+        let installed = self.agree(record::encode_install(install)).await?;
+        self.replacing.replaced.store(installed + 1, Ordering::Relaxed);
+        let nothing = Changes { seen: None, expect: Vec::new(), writes: Vec::new() };
+        let followed = self.agree(record::encode(&nothing)).await?;
+        self.replacing.replaced.store(followed, Ordering::Relaxed);
+        Ok(followed)
     }
 }
 
@@ -143,7 +165,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::super::super::contract::{put, writes};
-    use super::super::super::{Changes, Storage, Write};
+    use super::super::super::{Storage, Write};
     use super::super::{Options, open};
     use super::*;
 
@@ -196,6 +218,7 @@ mod tests {
             let error = to.1.restore(&mut &image[..length]).unwrap_err();
             assert!(matches!(error, RestoreError::Image(_)), "{error}");
             assert_eq!(keys(&to.1), ["old"]);
+            assert_eq!(to.1.table.pieces(), 0, "nothing is kept of it");
         }
         to.1.restore(&mut image.as_slice()).unwrap();
         assert_eq!(keys(&to.1), ["new"]);
@@ -211,6 +234,10 @@ mod tests {
         let bytes = image(&store);
         store.restore(&mut bytes.as_slice()).unwrap();
         assert!(matches!(commit(&store, changes()), Err(CommitError::Conflict)));
+        // The new store, but perhaps not its keys.
+        let seen = Some(store.snapshot().index() - 1);
+        let early = Changes { seen, expect: Vec::new(), writes: write() };
+        assert!(matches!(commit(&store, early), Err(CommitError::Conflict)));
         let seen = Some(store.snapshot().index());
         commit(&store, Changes { seen, expect: Vec::new(), writes: write() }).unwrap();
     }

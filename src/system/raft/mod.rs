@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
@@ -43,6 +44,8 @@ pub struct RaftEndpoints {
     /// Since when this node has been what it is.
     since: OffsetDateTime,
     snapshots: Arc<Semaphore>,
+    /// Held while a snapshot is uploaded and restored.
+    restoring: Mutex<()>,
     routes: Routes<Self>,
 }
 
@@ -161,7 +164,13 @@ const ROUTES: &[Route<RaftEndpoints>] = &[
 impl RaftEndpoints {
     #[must_use]
     pub fn new(storage: Arc<RaftStorage>, since: OffsetDateTime) -> Self {
-        Self { storage, since, snapshots: Arc::new(Semaphore::new(SNAPSHOTS)), routes: Routes::new(ROUTES) }
+        Self {
+            storage,
+            since,
+            snapshots: Arc::new(Semaphore::new(SNAPSHOTS)),
+            restoring: Mutex::new(()),
+            routes: Routes::new(ROUTES),
+        }
     }
 
     fn configuration(&self, _call: &mut Call<'_>) -> Answer {

@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Seek, Write};
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
@@ -50,10 +51,16 @@ impl RaftEndpoints {
     ) -> Answer {
         let upload = call.request.upload.as_ref().and_then(Stream::take);
         let upload = upload.ok_or_else(|| Fault::Internal("no reader for request".to_owned()))?;
-        let keyring = whole(call)?.keyring();
+        let Some(_one) = self.restoring.try_lock() else {
+            return Err(Fault::TooMany(RestoreError::Busy.to_string()));
+        };
+        let tx = whole(call)?;
+        let keyring = Arc::clone(tx.keyring());
+        // The upload takes as long as the client likes; the store shall not keep all it overwrites meanwhile.
+        tx.let_go();
         let mut spool = self.spool(upload).map_err(|error| refused(&error.to_string()))?;
         let (checked, keys) = read_through(&mut spool).map_err(|error| refused(&error.to_string()))?;
-        judge(keyring, &checked, &keys)?;
+        judge(&keyring, &checked, &keys)?;
         let index = self.install(&mut spool)?;
         tracing::info!(index, of = checked.meta.index, "a snapshot was restored");
         Ok(Response::empty())
