@@ -24,7 +24,7 @@ use crate::logical::Fault;
 use crate::seal::{Inside, Opening};
 use crate::storage::CommitError;
 use crate::system::versions::VersionHistory;
-use crate::telemetry::BUILD;
+use crate::telemetry::{BUILD, LogControl};
 
 /// See the module.
 pub(super) struct Contents {
@@ -42,6 +42,8 @@ pub(super) struct Contents {
     pub(super) cluster_name: Option<String>,
     /// The text of the first root token, where it was chosen.
     pub(super) root_token: Option<Zeroizing<String>>,
+    /// Whose watchers read no further once it is sealed.
+    pub(super) log: Option<LogControl>,
     /// Whether background work may run: the barrier is open and this node is the active one.
     pub(super) working: watch::Sender<bool>,
 }
@@ -114,6 +116,9 @@ impl Inside for Contents {
 
     fn closed(&self) {
         self.working.send_replace(false);
+        if let Some(log) = &self.log {
+            log.end_watchers();
+        }
         self.mounts.clear();
         self.records.iter().for_each(|record| record.clear());
         let index = self.barrier.storage().snapshot().index();

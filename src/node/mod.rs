@@ -165,6 +165,7 @@ impl Node {
         let api_addr = settings.addresses.api.clone();
         topics.extend(seal_topics(&barrier, &ceremonies, &tokens, settings.addresses));
         topics.extend(settings.raft.as_ref().map(raft_topic));
+        let log = settings.own.log.clone();
         topics.extend(settings.own.topics(&mounts));
         let (meters, in_flight) = (Arc::<Meters>::default(), Arc::<InFlight>::default());
         let gauges = Gauges {
@@ -199,6 +200,7 @@ impl Node {
             audit_devices: settings.audit_devices,
             cluster_name: settings.cluster_name,
             root_token: settings.root_token,
+            log,
             working,
         });
         // First of those that are told of changes: the others read with the keys of the moment.

@@ -10,10 +10,12 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming as HttpBody;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -250,6 +252,50 @@ impl Worker {
     }
 }
 
+/// A request from its head to the last piece of its answer, for the sweeper: in between, its connection is not idle.
+#[derive(Debug)]
+struct Underway(Arc<ConnectionState>);
+
+impl Underway {
+    fn new(state: &Arc<ConnectionState>) -> Self {
+        state.request_started();
+        Self(Arc::clone(state))
+    }
+}
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        self.0.request_ended();
+    }
+}
+
+/// An answer's body, and the request it ends.
+#[derive(Debug)]
+struct Answering {
+    body: AnswerBody,
+    _underway: Underway,
+}
+
+impl Body for Answering {
+    type Data = <AnswerBody as Body>::Data;
+    type Error = <AnswerBody as Body>::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 /// One connection's requests: each notes its beginning and end for the sweeper.
 fn service(
     front: Arc<dyn Front>,
@@ -257,17 +303,15 @@ fn service(
     state: Arc<ConnectionState>,
 ) -> impl hyper::service::Service<
     Request<HttpBody>,
-    Response = Response<AnswerBody>,
+    Response = Response<Answering>,
     Error = Infallible,
-    Future = LocalFuture<Result<Response<AnswerBody>, Infallible>>,
+    Future = LocalFuture<Result<Response<Answering>, Infallible>>,
 > {
     service_fn(move |request| {
-        let (front, state) = (Arc::clone(&front), Arc::clone(&state));
-        state.request_started();
+        let (front, underway) = (Arc::clone(&front), Underway::new(&state));
         Box::pin(async move {
             let answer = front.answer(request, peer).await;
-            state.request_ended();
-            Ok(answer)
+            Ok(answer.map(|body| Answering { body, _underway: underway }))
         }) as LocalFuture<_>
     })
 }
@@ -279,5 +323,23 @@ struct LocalExecutor;
 impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
     fn execute(&self, future: F) {
         tokio::task::spawn_local(async move { drop(future.await) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::mpsc;
+
+    #[test]
+    fn a_streamed_answer_is_not_idle_until_its_last_piece() {
+        let state = ConnectionState::new(Arc::new(AtomicU64::new(1)));
+        let (pieces, stream) = mpsc::channel(1);
+        let answering = Answering { body: AnswerBody::Stream(stream), _underway: Underway::new(&state) };
+        assert_eq!(state.phase(), Phase::Busy);
+        drop(pieces);
+        assert_eq!(state.phase(), Phase::Busy, "hyper has not taken the end yet");
+        drop(answering);
+        assert_eq!(state.phase(), Phase::Idle);
     }
 }

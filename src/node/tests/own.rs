@@ -35,8 +35,8 @@ async fn the_log_is_watched_while_it_is_written() {
     });
     let line = String::from_utf8(lines.recv().await.unwrap().unwrap().to_vec()).unwrap();
     assert!(line.ends_with("[DEBUG] core.router: below the log's level\n"), "{line}");
-    log.end_watchers();
-    assert!(lines.recv().await.is_none(), "the stream ends with the process");
+    node.seal.seal().await;
+    assert!(lines.recv().await.is_none(), "a sealed node is watched by nobody");
 }
 
 #[tokio::test]
