@@ -18,6 +18,9 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 /// How long a peer that failed is left alone.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Bytes handed over at once: small enough to tell a peer that takes them from one that does not.
+const PIECE: usize = 64 * 1024;
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct SocketDevice {
@@ -62,8 +65,9 @@ impl SocketDevice {
         self.may_try(deadline)?;
         let mut connection = self.connection.try_lock_until(deadline).ok_or(io::ErrorKind::TimedOut)?;
         let sent = self.send(&mut connection, line, deadline);
-        *self.down_until.lock() = sent.as_ref().err().map(|_| Instant::now() + PAUSE);
-        sent
+        let blames_peer = sent.as_ref().is_err_and(|failed| failed.blames_peer());
+        *self.down_until.lock() = blames_peer.then(|| Instant::now() + PAUSE);
+        sent.map_err(Failed::into_inner)
     }
 
     /// After the pause one line tries, and the others go on failing until it is done.
@@ -81,14 +85,25 @@ impl SocketDevice {
         }
     }
 
-    fn send(&self, connection: &mut Option<Connection>, line: &[u8], deadline: Instant) -> io::Result<()> {
-        if let Some(open) = connection.as_mut()
-            && open.send(line, deadline).is_ok()
-        {
-            return Ok(());
+    fn send(
+        &self,
+        connection: &mut Option<Connection>,
+        line: &[u8],
+        deadline: Instant,
+    ) -> Result<(), Failed> {
+        if let Some(open) = connection.as_mut() {
+            match open.send(line, deadline) {
+                Err(Failed::Peer(_)) => {}
+                sent => {
+                    if sent.is_err() {
+                        *connection = None;
+                    }
+                    return sent;
+                }
+            }
         }
         *connection = None;
-        let mut fresh = self.connect(deadline)?;
+        let mut fresh = self.connect(deadline).map_err(Failed::Peer)?;
         fresh.send(line, deadline)?;
         *connection = Some(fresh);
         Ok(())
@@ -133,16 +148,39 @@ fn left(deadline: Instant) -> io::Result<Duration> {
     if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
 }
 
+/// Why a line was not taken. Who can write a line can make it as long as a request may be: then it fails alone.
+#[derive(Debug)]
+enum Failed {
+    Peer(io::Error),
+    /// Too long for a datagram, or for the time it has though the peer was taking it.
+    Line(io::Error),
+}
+
+impl Failed {
+    fn blames_peer(&self) -> bool {
+        matches!(self, Self::Peer(_))
+    }
+
+    fn into_inner(self) -> io::Error {
+        match self {
+            Self::Peer(error) | Self::Line(error) => error,
+        }
+    }
+}
+
 // === impl Connection ===
 
 impl Connection {
-    fn send(&mut self, line: &[u8], deadline: Instant) -> io::Result<()> {
+    fn send(&mut self, line: &[u8], deadline: Instant) -> Result<(), Failed> {
         match self {
             Self::Stream(socket) => {
-                still_open(socket)?;
+                still_open(socket).map_err(Failed::Peer)?;
                 send_all(socket, line, deadline)
             }
-            Self::Udp(socket) => socket.send(line).map(drop),
+            Self::Udp(socket) => socket.send(line).map(drop).map_err(|error| {
+                let too_long = error.raw_os_error() == Some(rustix::io::Errno::MSGSIZE.raw_os_error());
+                if too_long { Failed::Line(error) } else { Failed::Peer(error) }
+            }),
         }
     }
 }
@@ -156,14 +194,33 @@ fn still_open(socket: &Socket) -> io::Result<()> {
 }
 
 /// All of it by the deadline, though the peer may take it in small pieces.
-fn send_all(mut socket: &Socket, mut line: &[u8], deadline: Instant) -> io::Result<()> {
+fn send_all(mut socket: &Socket, mut line: &[u8], deadline: Instant) -> Result<(), Failed> {
+    let begin = Instant::now();
+    let half = begin + deadline.saturating_duration_since(begin) / 2;
+    let mut last_taken = begin;
+    // A peer that took something of it in the second half of its time is slow for this line, not gone.
+    let late = |last_taken: Instant, error| match last_taken > half {
+        true => Failed::Line(error),
+        false => Failed::Peer(error),
+    };
     while !line.is_empty() {
-        socket.set_write_timeout(Some(left(deadline)?))?;
-        match socket.write(line) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(taken) => line = line.get(taken..).unwrap_or_default(),
+        let left = left(deadline).map_err(|error| late(last_taken, error))?;
+        socket.set_write_timeout(Some(left)).map_err(Failed::Peer)?;
+        let piece = line.get(..PIECE).unwrap_or(line);
+        match socket.write(piece) {
+            Ok(0) => return Err(Failed::Peer(io::ErrorKind::WriteZero.into())),
+            Ok(taken) => {
+                line = line.get(taken..).unwrap_or_default();
+                // A part of a piece is what was taken before the time was over, whenever that was.
+                if taken == piece.len() {
+                    last_taken = Instant::now();
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                return Err(late(last_taken, error));
+            }
+            Err(error) => return Err(Failed::Peer(error)),
         }
     }
     Ok(())
@@ -216,6 +273,41 @@ mod tests {
             }
             assert!(begin.elapsed() < TIMEOUT / 2);
         }
+    }
+
+    #[test]
+    fn a_line_too_long_for_a_datagram_fails_alone() {
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let device = SocketDevice::new(SocketKind::Udp, &peer.local_addr().unwrap().to_string(), TIMEOUT);
+        for _ in 0..3 {
+            assert!(device.write(&[b'x'; 70_000]).is_err());
+            device.write(b"x\n").unwrap();
+        }
+    }
+
+    #[test]
+    fn a_line_too_long_for_its_time_fails_alone() {
+        // Long enough that a busy machine is not taken for a silent peer.
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let device = tcp(&listener, PATIENCE);
+        let slow = std::thread::spawn(move || {
+            let mut taken = 0;
+            for peer in listener.incoming().take(2) {
+                let mut peer = peer.unwrap();
+                // Never done with the long line in its time, and never still for half of it.
+                while let Ok(read @ 1..) = peer.read(&mut [0; 64 << 10]) {
+                    taken += read;
+                    if taken > 2 {
+                        std::thread::sleep(PATIENCE / 100);
+                    }
+                }
+            }
+        });
+        assert!(device.write(&vec![b'x'; FLOOD]).is_err());
+        device.write(b"x\n").unwrap();
+        drop(device);
+        slow.join().unwrap();
     }
 
     #[test]
