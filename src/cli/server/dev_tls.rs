@@ -1,6 +1,7 @@
 //! `-dev-tls`: a CA and a certificate of this machine, made for one run of the development mode. The names of the files
 //! are Vault's.
 
+use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -52,9 +53,8 @@ impl DevTls {
         for (path, text) in
             [(self.authority(), authority), (self.certificate(), certificate), (self.key(), key)]
         {
-            let mut options = std::fs::OpenOptions::new();
-            let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path);
-            file.and_then(|mut file| file.write_all(text.as_bytes()))
+            private_file(&path)
+                .and_then(|mut file| file.write_all(text.as_bytes()))
                 .map_err(|error| ServerError::Certificates(format!("{}: {error}", path.display())))?;
         }
         Ok(())
@@ -68,6 +68,14 @@ impl Drop for DevTls {
         {
             tracing::warn!(%error, dir = %self.dir.display(), "the certificates stay");
         }
+    }
+}
+
+/// A new file for nobody else. What was there under its name, a link among it, is not written to.
+fn private_file(path: &Path) -> std::io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => File::options().write(true).create_new(true).mode(0o600).open(path),
     }
 }
 
@@ -99,6 +107,23 @@ fn pems(names: &[String]) -> Result<[String; 3], rcgen::Error> {
 mod tests {
     use super::*;
     use crate::config::node::{Environment, load};
+
+    #[test]
+    fn a_key_is_for_nobody_else_whatever_was_there() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let dir = tempfile::tempdir().unwrap();
+        let (open, elsewhere) = (dir.path().join("open"), dir.path().join("elsewhere"));
+        std::fs::write(&open, "old").unwrap();
+        std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o644)).unwrap();
+        std::fs::write(&elsewhere, "mine").unwrap();
+        let link = dir.path().join("link");
+        symlink(&elsewhere, &link).unwrap();
+        for path in [open, link, dir.path().join("new")] {
+            private_file(&path).unwrap().write_all(b"key").unwrap();
+            assert_eq!(std::fs::symlink_metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert_eq!(std::fs::read(&elsewhere).unwrap(), b"mine");
+    }
 
     #[test]
     fn what_is_made_fits_together_and_goes_away() {
