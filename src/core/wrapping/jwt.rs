@@ -41,10 +41,13 @@ pub enum BadJwt {
     Type,
 }
 
-/// As stored: PKCS #8.
+/// As stored.
 #[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 struct Record {
+    /// PKCS #8.
     key: Vec<u8>,
+    /// Its other half, an uncompressed point: anybody may have a token looked at, and that shall not cost an import.
+    public: Vec<u8>,
 }
 
 /// What the token says, in the order it is written.
@@ -107,12 +110,8 @@ pub fn sign(tx: &mut Transaction, info: &WrapInfo, addr: &str, now: i64) -> Resu
 /// # Errors
 /// It is none of this cluster, or the store cannot be read.
 pub fn open(tx: &mut Transaction, text: &str) -> Result<Result<Zeroizing<String>, BadJwt>, StoreError> {
-    let public = match tx.view("").get_record::<Record>(KEY)? {
-        Some(record) => Some(pair(&record)?),
-        None => None,
-    };
-    let public = public.as_ref().map_or(&[][..], |pair| pair.public_key().as_ref());
-    Ok(verified(text, public))
+    let record = tx.view("").get_record::<Record>(KEY)?;
+    Ok(verified(text, record.as_ref().map_or(&[][..], |record| &record.public)))
 }
 
 fn verified(text: &str, public: &[u8]) -> Result<Zeroizing<String>, BadJwt> {
@@ -149,7 +148,8 @@ fn key(tx: &mut Transaction) -> Result<EcdsaKeyPair, StoreError> {
     }
     let unmade = |_| StoreError::Format("no key for wrapping tokens could be made".to_owned());
     let made = EcdsaKeyPair::generate(&ECDSA_P521_SHA512_FIXED_SIGNING).map_err(unmade)?;
-    let record = Record { key: made.to_pkcs8v1().map_err(unmade)?.as_ref().to_vec() };
+    let key = made.to_pkcs8v1().map_err(unmade)?.as_ref().to_vec();
+    let record = Record { key, public: made.public_key().as_ref().to_vec() };
     view.put_record(KEY, &record)?;
     Ok(made)
 }
