@@ -74,7 +74,7 @@ impl Drop for DevTls {
 /// A new file for nobody else. What was there under its name, a link among it, is not written to.
 fn private_file(path: &Path) -> std::io::Result<File> {
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => File::options().write(true).create_new(true).mode(0o600).open(path),
     }
 }
