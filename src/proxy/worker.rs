@@ -103,7 +103,7 @@ pub struct Worker {
     index_header: RefCell<Option<(u64, HeaderValue)>>,
     /// The last index header seen and what it said.
     pub(super) last_index: RefCell<Option<(HeaderValue, Option<SeenIndex>)>>,
-    /// [`Boxes`] for the futures of requests, whose type has no name.
+    /// `net::boxes::Boxes` for the futures of requests, whose type has no name.
     pub(super) request_boxes: OnceCell<Rc<dyn Any>>,
     /// Header maps of requests that are done, for the next answers.
     pub(super) spare_maps: SpareMaps,
