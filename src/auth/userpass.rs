@@ -36,27 +36,23 @@ struct User {
     old_max_ttl: bool,
 }
 
-const fn field(name: &'static str, kind: FieldKind, description: &'static str) -> Field {
-    Field { name, kind, description }
-}
-
 const USER_FIELDS: &[Field] = &[
-    field("username", FieldKind::String, "Username for this user."),
-    field("password", FieldKind::String, "Password for this user."),
-    field("password_hash", FieldKind::String, "Pre-hashed password in bcrypt format for this user."),
-    field("policies", FieldKind::CommaList, "Use \"token_policies\" instead."),
-    field("ttl", FieldKind::DurationSecs, "Use \"token_ttl\" instead."),
-    field("max_ttl", FieldKind::DurationSecs, "Use \"token_max_ttl\" instead."),
-    field("token_bound_cidrs", FieldKind::CommaList, "Networks the login and the token are bound to."),
-    field("token_explicit_max_ttl", FieldKind::DurationSecs, "A hard limit of the token's life."),
-    field("token_max_ttl", FieldKind::DurationSecs, "The maximum lifetime of the generated token."),
-    field("token_no_default_policy", FieldKind::Bool, "Leave the default policy out."),
-    field("token_num_uses", FieldKind::Int, "How often a token may be used; 0 is unlimited."),
-    field("token_period", FieldKind::DurationSecs, "Renewals go on for ever, each by this much."),
-    field("token_policies", FieldKind::CommaList, "Policies of the token."),
-    field("token_strictly_bind_ip", FieldKind::Bool, "Bind the token to the address of its login."),
-    field("token_ttl", FieldKind::DurationSecs, "The initial ttl of the token."),
-    field(
+    Field::new("username", FieldKind::String, "Username for this user."),
+    Field::new("password", FieldKind::String, "Password for this user."),
+    Field::new("password_hash", FieldKind::String, "Pre-hashed password in bcrypt format for this user."),
+    Field::new("policies", FieldKind::CommaList, "Use \"token_policies\" instead."),
+    Field::new("ttl", FieldKind::DurationSecs, "Use \"token_ttl\" instead."),
+    Field::new("max_ttl", FieldKind::DurationSecs, "Use \"token_max_ttl\" instead."),
+    Field::new("token_bound_cidrs", FieldKind::CommaList, "Networks the login and the token are bound to."),
+    Field::new("token_explicit_max_ttl", FieldKind::DurationSecs, "A hard limit of the token's life."),
+    Field::new("token_max_ttl", FieldKind::DurationSecs, "The maximum lifetime of the generated token."),
+    Field::new("token_no_default_policy", FieldKind::Bool, "Leave the default policy out."),
+    Field::new("token_num_uses", FieldKind::Int, "How often a token may be used; 0 is unlimited."),
+    Field::new("token_period", FieldKind::DurationSecs, "Renewals go on for ever, each by this much."),
+    Field::new("token_policies", FieldKind::CommaList, "Policies of the token."),
+    Field::new("token_strictly_bind_ip", FieldKind::Bool, "Bind the token to the address of its login."),
+    Field::new("token_ttl", FieldKind::DurationSecs, "The initial ttl of the token."),
+    Field::new(
         "token_type",
         FieldKind::String,
         "The type of token: service, batch, default-service, default-batch.",
@@ -72,8 +68,8 @@ const ROUTES: &[Route<Userpass>] = &[
         methods: &[Method::heavy(WRITE, Effect::Write, Userpass::login)],
         exists: None,
         fields: &[
-            field("username", FieldKind::LowerString, "Username of the user."),
-            field("password", FieldKind::String, "Password for this user."),
+            Field::new("username", FieldKind::LowerString, "Username of the user."),
+            Field::new("password", FieldKind::String, "Password for this user."),
         ],
         summary: "Log in with a username and password.",
     },
@@ -83,8 +79,8 @@ const ROUTES: &[Route<Userpass>] = &[
         methods: &[Method::new(&[Operation::List], Effect::Read, Userpass::list)],
         exists: None,
         fields: &[
-            field("after", FieldKind::String, "List entries after this one."),
-            field("limit", FieldKind::Int, "How many entries to list."),
+            Field::new("after", FieldKind::String, "List entries after this one."),
+            Field::new("limit", FieldKind::Int, "How many entries to list."),
         ],
         summary: "List the users.",
     },

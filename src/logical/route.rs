@@ -72,6 +72,13 @@ pub struct Field {
     pub description: &'static str,
 }
 
+impl Field {
+    #[must_use]
+    pub const fn new(name: &'static str, kind: FieldKind, description: &'static str) -> Self {
+        Self { name, kind, description }
+    }
+}
+
 /// What a PUT or POST is.
 pub const WRITE: &[Operation] = &[Operation::Create, Operation::Update];
 

@@ -132,7 +132,7 @@ fn escape_length(rest: &[u8]) -> Option<usize> {
     }
 }
 
-/// The number of a `\uXXXX`.
+/// The number of a `\u` and its four digits.
 fn escaped_unit(rest: &[u8]) -> Option<u32> {
     let digits = rest.strip_prefix(b"\\u")?.get(..4)?;
     u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()

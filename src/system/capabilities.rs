@@ -25,14 +25,12 @@ pub struct CapabilityEndpoints {
 /// Most paths of one question.
 const MAX_PATHS: usize = 10_000;
 
-const fn field(name: &'static str, kind: FieldKind, description: &'static str) -> Field {
-    Field { name, kind, description }
-}
-
-const TOKEN: Field = field("token", FieldKind::String, "Token for which capabilities are being queried.");
-const ACCESSOR: Field = field("accessor", FieldKind::String, "Accessor of the token.");
-const PATH: Field = field("path", FieldKind::CommaList, "Use 'paths' instead.");
-const PATHS: Field = field("paths", FieldKind::CommaList, "Paths at which the capabilities are asked for.");
+const TOKEN: Field =
+    Field::new("token", FieldKind::String, "Token for which capabilities are being queried.");
+const ACCESSOR: Field = Field::new("accessor", FieldKind::String, "Accessor of the token.");
+const PATH: Field = Field::new("path", FieldKind::CommaList, "Use 'paths' instead.");
+const PATHS: Field =
+    Field::new("paths", FieldKind::CommaList, "Paths at which the capabilities are asked for.");
 
 const ROUTES: &[Route<CapabilityEndpoints>] = &[
     Route::new(

@@ -4,31 +4,27 @@
 use crate::logical::Access::Open;
 use crate::logical::{Answer, Call, Endpoint, Fault, Field, FieldKind, Method, Route, Routes};
 
-const fn field(name: &'static str, kind: FieldKind, description: &'static str) -> Field {
-    Field { name, kind, description }
-}
-
 const INIT: &[Field] = &[
-    field("secret_shares", FieldKind::Int, "The number of shares to split the unseal key into."),
-    field("secret_threshold", FieldKind::Int, "The number of shares that make the unseal key."),
-    field("recovery_shares", FieldKind::Int, "The number of shares to split the recovery key into."),
-    field("recovery_threshold", FieldKind::Int, "The number of shares that make the recovery key."),
+    Field::new("secret_shares", FieldKind::Int, "The number of shares to split the unseal key into."),
+    Field::new("secret_threshold", FieldKind::Int, "The number of shares that make the unseal key."),
+    Field::new("recovery_shares", FieldKind::Int, "The number of shares to split the recovery key into."),
+    Field::new("recovery_threshold", FieldKind::Int, "The number of shares that make the recovery key."),
 ];
 const UNSEAL: &[Field] = &[
-    field("key", FieldKind::String, "A share of the key."),
-    field("reset", FieldKind::Bool, "Forget the shares given so far."),
-    field("migrate", FieldKind::Bool, "Whether the shares are of the seal that is left."),
+    Field::new("key", FieldKind::String, "A share of the key."),
+    Field::new("reset", FieldKind::Bool, "Forget the shares given so far."),
+    Field::new("migrate", FieldKind::Bool, "Whether the shares are of the seal that is left."),
 ];
 const SHARE: &[Field] = &[
-    field("key", FieldKind::String, "A share of the key."),
-    field("nonce", FieldKind::String, "The nonce of the operation."),
+    Field::new("key", FieldKind::String, "A share of the key."),
+    Field::new("nonce", FieldKind::String, "The nonce of the operation."),
 ];
 const REKEY: &[Field] = &[
-    field("secret_shares", FieldKind::Int, "The number of shares to split the new key into."),
-    field("secret_threshold", FieldKind::Int, "The number of shares that make the new key."),
-    field("require_verification", FieldKind::Bool, "Whether the new shares are to be shown first."),
+    Field::new("secret_shares", FieldKind::Int, "The number of shares to split the new key into."),
+    Field::new("secret_threshold", FieldKind::Int, "The number of shares that make the new key."),
+    Field::new("require_verification", FieldKind::Bool, "Whether the new shares are to be shown first."),
 ];
-const ATTEMPT: &[Field] = &[field("otp", FieldKind::String, "The pad for the new root token.")];
+const ATTEMPT: &[Field] = &[Field::new("otp", FieldKind::String, "The pad for the new root token.")];
 
 const CEREMONY: &[Method<()>] =
     &[Method::read(elsewhere), Method::write(elsewhere), Method::delete(elsewhere)];

@@ -19,31 +19,31 @@ pub struct QuotaEndpoints {
     routes: Routes<Self>,
 }
 
-const fn field(name: &'static str, kind: FieldKind, description: &'static str) -> Field {
-    Field { name, kind, description }
-}
-
-const NAME: Field = field("name", FieldKind::String, "Name of the quota rule.");
+const NAME: Field = Field::new("name", FieldKind::String, "Name of the quota rule.");
 
 const RULE: &[Field] = &[
     NAME,
-    field("type", FieldKind::String, "Type of the quota rule."),
-    field("path", FieldKind::String, "Mount, or path of a mount, the rule is about; empty: everything."),
-    field("role", FieldKind::String, "Login role the rule is about."),
-    field("rate", FieldKind::Float, "Requests an address may make in an interval; positive."),
-    field("interval", FieldKind::DurationSecs, "How long the rate counts (default 1s)."),
-    field("block_interval", FieldKind::DurationSecs, "How long an address that exceeds is refused."),
-    field("inheritable", FieldKind::Bool, "Whether child namespaces use it."),
+    Field::new("type", FieldKind::String, "Type of the quota rule."),
+    Field::new("path", FieldKind::String, "Mount, or path of a mount, the rule is about; empty: everything."),
+    Field::new("role", FieldKind::String, "Login role the rule is about."),
+    Field::new("rate", FieldKind::Float, "Requests an address may make in an interval; positive."),
+    Field::new("interval", FieldKind::DurationSecs, "How long the rate counts (default 1s)."),
+    Field::new("block_interval", FieldKind::DurationSecs, "How long an address that exceeds is refused."),
+    Field::new("inheritable", FieldKind::Bool, "Whether child namespaces use it."),
 ];
 
 const CONFIG: &[Field] = &[
-    field("rate_limit_exempt_paths", FieldKind::List, "Paths no rule is about."),
-    field(
+    Field::new("rate_limit_exempt_paths", FieldKind::List, "Paths no rule is about."),
+    Field::new(
         "enable_rate_limit_audit_logging",
         FieldKind::Bool,
         "Whether refused requests are written to the audit log.",
     ),
-    field("enable_rate_limit_response_headers", FieldKind::Bool, "Whether answers say how a client stands."),
+    Field::new(
+        "enable_rate_limit_response_headers",
+        FieldKind::Bool,
+        "Whether answers say how a client stands.",
+    ),
 ];
 
 const ROUTES: &[Route<QuotaEndpoints>] = &[

@@ -25,18 +25,18 @@ const PROTECTED: &[&str] =
 /// The store keeps values as they are given.
 const COMPRESSION: &str = "compression_type";
 
-const fn field(name: &'static str, kind: FieldKind, description: &'static str) -> Field {
-    Field { name, kind, description }
-}
-
 const FIELDS: &[Field] = &[
-    field("path", FieldKind::String, "The record's key."),
-    field("value", FieldKind::String, "The new value."),
-    field("encoding", FieldKind::String, "How the value is written: base64, or nothing for plain text."),
-    field("compressed", FieldKind::Bool, "Whether to show compressed values opened."),
-    field(COMPRESSION, FieldKind::String, "Compression of the new value: none here."),
-    field("after", FieldKind::String, "Optional entry to list begin listing after, not required to exist."),
-    field("limit", FieldKind::Int, "Optional number of entries to return; defaults to all entries."),
+    Field::new("path", FieldKind::String, "The record's key."),
+    Field::new("value", FieldKind::String, "The new value."),
+    Field::new("encoding", FieldKind::String, "How the value is written: base64, or nothing for plain text."),
+    Field::new("compressed", FieldKind::Bool, "Whether to show compressed values opened."),
+    Field::new(COMPRESSION, FieldKind::String, "Compression of the new value: none here."),
+    Field::new(
+        "after",
+        FieldKind::String,
+        "Optional entry to list begin listing after, not required to exist.",
+    ),
+    Field::new("limit", FieldKind::Int, "Optional number of entries to return; defaults to all entries."),
 ];
 
 const ROUTES: &[Route<RawEndpoints>] = &[

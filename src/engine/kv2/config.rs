@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Kv2, field, given};
+use super::{Kv2, given};
 use crate::barrier::{StoreError, View};
 use crate::duration;
 use crate::logical::field::Fields;
@@ -29,14 +29,14 @@ pub(super) struct Config {
 }
 
 pub(super) const FIELDS: &[Field] = &[
-    field("max_versions", FieldKind::Int, "How many versions of a key are kept; 0 is ten."),
-    field("cas_required", FieldKind::Bool, "Whether every write needs the cas option."),
-    field(
+    Field::new("max_versions", FieldKind::Int, "How many versions of a key are kept; 0 is ten."),
+    Field::new("cas_required", FieldKind::Bool, "Whether every write needs the cas option."),
+    Field::new(
         "metadata_cas_required",
         FieldKind::Bool,
         "Whether every change of a key's settings needs metadata_cas.",
     ),
-    field(
+    Field::new(
         "delete_version_after",
         FieldKind::DurationSecs,
         "The age at which versions are deleted; negative: never.",

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::config::Config;
 use super::key::{self, Key, Record};
 use super::meta::{Meta, Version};
-use super::{Kv2, PATH, field};
+use super::{Kv2, PATH};
 use crate::engine::record::{self, nanos};
 use crate::json_text::Node;
 use crate::logical::field::Fields;
@@ -17,13 +17,13 @@ pub(super) const SUMMARY: &str = "Write, patch, read and delete data of a key.";
 
 pub(super) const FIELDS: &[Field] = &[
     PATH,
-    field("version", FieldKind::Int, "Which version to read; the newest when it is not given."),
-    field(
+    Field::new("version", FieldKind::Int, "Which version to read; the newest when it is not given."),
+    Field::new(
         "options",
         FieldKind::Map,
         "Of a write: `cas`, the version that must be the newest; 0: none may be.",
     ),
-    field("data", FieldKind::Map, "What is stored and read again."),
+    Field::new("data", FieldKind::Map, "What is stored and read again."),
 ];
 
 pub(super) const METHODS: &[Method<Kv2>] = &[

@@ -9,7 +9,7 @@ use super::config::{Config, wrapped};
 use super::data::nothing_to_patch;
 use super::key::{KEYS, Key};
 use super::meta::Meta;
-use super::{Kv2, PATH, custom, field, given};
+use super::{Kv2, PATH, custom, given};
 use crate::barrier::{StoreError, View};
 use crate::engine::listing::{self, Page};
 use crate::engine::record::{PLAIN, nanos};
@@ -18,19 +18,23 @@ use crate::logical::{Answer, Body, Call, Effect, Fault, Field, FieldKind, Method
 
 pub(super) const SUMMARY: &str = "The settings of a key, and lists of keys.";
 
-const AFTER: Field = field("after", FieldKind::String, "List what comes after this.");
-const LIMIT: Field = field("limit", FieldKind::Int, "How many entries to list; all when not given.");
+const AFTER: Field = Field::new("after", FieldKind::String, "List what comes after this.");
+const LIMIT: Field = Field::new("limit", FieldKind::Int, "How many entries to list; all when not given.");
 
 pub(super) const PAGE_FIELDS: &[Field] = &[PATH, AFTER, LIMIT];
 
 pub(super) const FIELDS: &[Field] = &[
     PATH,
-    field("cas_required", FieldKind::Bool, "Whether every write of the key needs the cas option."),
-    field("max_versions", FieldKind::Int, "How many versions are kept; 0 is what the mount says."),
-    field("delete_version_after", FieldKind::DurationSecs, "The age at which versions are deleted."),
-    field("custom_metadata", FieldKind::Map, "Texts that describe the key."),
-    field("metadata_cas", FieldKind::Int, "The version of the settings that must be the newest."),
-    field("metadata_cas_required", FieldKind::Bool, "Whether changes of the settings need metadata_cas."),
+    Field::new("cas_required", FieldKind::Bool, "Whether every write of the key needs the cas option."),
+    Field::new("max_versions", FieldKind::Int, "How many versions are kept; 0 is what the mount says."),
+    Field::new("delete_version_after", FieldKind::DurationSecs, "The age at which versions are deleted."),
+    Field::new("custom_metadata", FieldKind::Map, "Texts that describe the key."),
+    Field::new("metadata_cas", FieldKind::Int, "The version of the settings that must be the newest."),
+    Field::new(
+        "metadata_cas_required",
+        FieldKind::Bool,
+        "Whether changes of the settings need metadata_cas.",
+    ),
     AFTER,
     LIMIT,
 ];

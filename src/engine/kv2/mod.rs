@@ -33,11 +33,7 @@ pub(super) struct Kv2 {
     routes: Routes<Self>,
 }
 
-const fn field(name: &'static str, kind: FieldKind, description: &'static str) -> Field {
-    Field { name, kind, description }
-}
-
-const PATH: Field = field("path", FieldKind::String, "Location of the secret.");
+const PATH: Field = Field::new("path", FieldKind::String, "Location of the secret.");
 
 const fn route(
     pattern: &'static str,
@@ -68,7 +64,7 @@ const NOWHERE: &[Method<Kv2>] = &[
 const NOWHERE_SUMMARY: &str = "Paths this engine does not have.";
 
 /// Where nothing is taken nothing is unknown.
-const ANYTHING: &[Field] = &[field("", FieldKind::Rest, "Not read.")];
+const ANYTHING: &[Field] = &[Field::new("", FieldKind::Rest, "Not read.")];
 
 /// Each pattern with a rest has its twin without one: the server takes an empty name too.
 const ROUTES: &[Route<Kv2>] = &[

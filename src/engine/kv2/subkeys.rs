@@ -2,7 +2,7 @@
 
 use super::data::gone;
 use super::key::Key;
-use super::{Kv2, PATH, field};
+use super::{Kv2, PATH};
 use crate::engine::record::nanos;
 use crate::json_text::Node;
 use crate::logical::field::Fields;
@@ -13,8 +13,8 @@ pub(super) const SUMMARY: &str = "The names inside a secret, without their value
 
 pub(super) const FIELDS: &[Field] = &[
     PATH,
-    field("version", FieldKind::Int, "Which version to look at; the newest when it is not given."),
-    field("depth", FieldKind::Int, "How deep to look; 0 is to the end."),
+    Field::new("version", FieldKind::Int, "Which version to look at; the newest when it is not given."),
+    Field::new("depth", FieldKind::Int, "How deep to look; 0 is to the end."),
 ];
 
 pub(super) const METHODS: &[Method<Kv2>] = &[Method::new(&[Operation::Read], Effect::Read, read)];

@@ -2,13 +2,13 @@
 
 use super::config::Config;
 use super::key::Key;
-use super::{Kv2, PATH, field};
+use super::{Kv2, PATH};
 use crate::engine::record::nanos;
 use crate::logical::field::Fields;
 use crate::logical::{Answer, Call, Effect, Fault, Field, FieldKind, Method, Response};
 
 pub(super) const FIELDS: &[Field] =
-    &[PATH, field("versions", FieldKind::CommaList, "The numbers of the versions.")];
+    &[PATH, Field::new("versions", FieldKind::CommaList, "The numbers of the versions.")];
 
 pub(super) const DELETE: &[Method<Kv2>] = &[Method::new(super::WRITE, Effect::Write, delete)];
 pub(super) const UNDELETE: &[Method<Kv2>] = &[Method::new(super::WRITE, Effect::Write, undelete)];

@@ -6,10 +6,6 @@ use crate::logical::{Access, Effect, Field, FieldKind, Method, Operation, Route}
 const READ: &[Operation] = &[Operation::Read];
 const WRITE: &[Operation] = &[Operation::Create, Operation::Update];
 
-const fn field(name: &'static str, kind: FieldKind, description: &'static str) -> Field {
-    Field { name, kind, description }
-}
-
 const fn route(
     pattern: &'static str,
     methods: &'static [Method<Transit>],
@@ -19,51 +15,58 @@ const fn route(
     Route { pattern, access: Access::Token, methods, exists: None, fields, summary }
 }
 
-const NAME: Field = field("name", FieldKind::Name, "Name of the key.");
-const CONTEXT: Field = field("context", FieldKind::String, "Base64 context for key derivation.");
+const NAME: Field = Field::new("name", FieldKind::Name, "Name of the key.");
+const CONTEXT: Field = Field::new("context", FieldKind::String, "Base64 context for key derivation.");
 const KEY_VERSION: Field =
-    field("key_version", FieldKind::Int, "Version of the key to use; 0 is the newest.");
+    Field::new("key_version", FieldKind::Int, "Version of the key to use; 0 is the newest.");
 const ASSOCIATED: Field =
-    field("associated_data", FieldKind::String, "Base64 data that are authenticated, not encrypted.");
-const BATCH: Field = field("batch_input", FieldKind::List, "Many items to process at once.");
+    Field::new("associated_data", FieldKind::String, "Base64 data that are authenticated, not encrypted.");
+const BATCH: Field = Field::new("batch_input", FieldKind::List, "Many items to process at once.");
 const PARTIAL: Field =
-    field("partial_failure_response_code", FieldKind::Int, "Status when some items of a batch fail.");
-const ROTATE_PERIOD: Field =
-    field("auto_rotate_period", FieldKind::DurationSecs, "How often the key rotates by itself; 0: never.");
-const EXPORTABLE: Field = field("exportable", FieldKind::Bool, "Whether the key may be exported.");
+    Field::new("partial_failure_response_code", FieldKind::Int, "Status when some items of a batch fail.");
+const ROTATE_PERIOD: Field = Field::new(
+    "auto_rotate_period",
+    FieldKind::DurationSecs,
+    "How often the key rotates by itself; 0: never.",
+);
+const EXPORTABLE: Field = Field::new("exportable", FieldKind::Bool, "Whether the key may be exported.");
 const PLAINTEXT_BACKUP: Field =
-    field("allow_plaintext_backup", FieldKind::Bool, "Whether backups of the key may be taken.");
-const KEY_TYPE: Field = field("type", FieldKind::String, "Type of the key.");
-const INPUT: Field = field("input", FieldKind::String, "Base64 input.");
-const URL_ALGORITHM: Field = field("urlalgorithm", FieldKind::String, "Hash algorithm, in the path.");
-const CIPHERTEXT: Field = field("ciphertext", FieldKind::String, "The ciphertext.");
-const PUBLIC_KEY: Field = field("public_key", FieldKind::String, "Public key to import, as PEM.");
+    Field::new("allow_plaintext_backup", FieldKind::Bool, "Whether backups of the key may be taken.");
+const KEY_TYPE: Field = Field::new("type", FieldKind::String, "Type of the key.");
+const INPUT: Field = Field::new("input", FieldKind::String, "Base64 input.");
+const URL_ALGORITHM: Field = Field::new("urlalgorithm", FieldKind::String, "Hash algorithm, in the path.");
+const CIPHERTEXT: Field = Field::new("ciphertext", FieldKind::String, "The ciphertext.");
+const PUBLIC_KEY: Field = Field::new("public_key", FieldKind::String, "Public key to import, as PEM.");
 const HASH_FUNCTION: Field =
-    field("hash_function", FieldKind::String, "Hash of the OAEP wrapping of what is imported.");
+    Field::new("hash_function", FieldKind::String, "Hash of the OAEP wrapping of what is imported.");
 const BACKUP_FIELDS: &[Field] = &[
     NAME,
-    field("backup", FieldKind::String, "A backup as it was given."),
-    field("force", FieldKind::Bool, "Replace an existing key."),
+    Field::new("backup", FieldKind::String, "A backup as it was given."),
+    Field::new("force", FieldKind::Bool, "Replace an existing key."),
 ];
 
 const KEY_FIELDS: &[Field] = &[
     NAME,
     KEY_TYPE,
-    field("derived", FieldKind::Bool, "Derive a key of each context."),
-    field("convergent_encryption", FieldKind::Bool, "Same plaintext and context, same ciphertext."),
+    Field::new("derived", FieldKind::Bool, "Derive a key of each context."),
+    Field::new("convergent_encryption", FieldKind::Bool, "Same plaintext and context, same ciphertext."),
     EXPORTABLE,
     PLAINTEXT_BACKUP,
     CONTEXT,
     ROTATE_PERIOD,
-    field("key_size", FieldKind::Int, "Bytes of an HMAC key."),
-    field("external_key_ref", FieldKind::String, "Reference to a key outside; not supported."),
+    Field::new("key_size", FieldKind::Int, "Bytes of an HMAC key."),
+    Field::new("external_key_ref", FieldKind::String, "Reference to a key outside; not supported."),
 ];
 
 const CONFIG_FIELDS: &[Field] = &[
     NAME,
-    field("min_decryption_version", FieldKind::Int, "Oldest version that may decrypt."),
-    field("min_encryption_version", FieldKind::Int, "Oldest version that may encrypt; 0: the newest only."),
-    field("deletion_allowed", FieldKind::Bool, "Whether the key may be deleted."),
+    Field::new("min_decryption_version", FieldKind::Int, "Oldest version that may decrypt."),
+    Field::new(
+        "min_encryption_version",
+        FieldKind::Int,
+        "Oldest version that may encrypt; 0: the newest only.",
+    ),
+    Field::new("deletion_allowed", FieldKind::Bool, "Whether the key may be deleted."),
     EXPORTABLE,
     PLAINTEXT_BACKUP,
     ROTATE_PERIOD,
@@ -75,8 +78,8 @@ const IMPORT_FIELDS: &[Field] = &[
     HASH_FUNCTION,
     CIPHERTEXT,
     PUBLIC_KEY,
-    field("allow_rotation", FieldKind::Bool, "Whether the key may be rotated here."),
-    field("derived", FieldKind::Bool, "Derive a key of each context."),
+    Field::new("allow_rotation", FieldKind::Bool, "Whether the key may be rotated here."),
+    Field::new("derived", FieldKind::Bool, "Derive a key of each context."),
     EXPORTABLE,
     PLAINTEXT_BACKUP,
     CONTEXT,
@@ -90,14 +93,14 @@ const SIGN_FIELDS: &[Field] = &[
     KEY_VERSION,
     BATCH,
     URL_ALGORITHM,
-    field("hash_algorithm", FieldKind::String, "Hash of the input."),
-    field("algorithm", FieldKind::String, "Use \"hash_algorithm\" instead."),
-    field("prehashed", FieldKind::Bool, "The input is hashed already."),
-    field("signature_algorithm", FieldKind::String, "pss or pkcs1v15, of RSA keys."),
-    field("marshaling_algorithm", FieldKind::String, "asn1 or jws."),
-    field("salt_length", FieldKind::String, "Salt of pss: auto, hash or bytes."),
-    field("signature", FieldKind::String, "The signature to verify."),
-    field("hmac", FieldKind::String, "The HMAC to verify."),
+    Field::new("hash_algorithm", FieldKind::String, "Hash of the input."),
+    Field::new("algorithm", FieldKind::String, "Use \"hash_algorithm\" instead."),
+    Field::new("prehashed", FieldKind::Bool, "The input is hashed already."),
+    Field::new("signature_algorithm", FieldKind::String, "pss or pkcs1v15, of RSA keys."),
+    Field::new("marshaling_algorithm", FieldKind::String, "asn1 or jws."),
+    Field::new("salt_length", FieldKind::String, "Salt of pss: auto, hash or bytes."),
+    Field::new("signature", FieldKind::String, "The signature to verify."),
+    Field::new("hmac", FieldKind::String, "The HMAC to verify."),
 ];
 
 const HMAC_FIELDS: &[Field] = &[
@@ -106,39 +109,39 @@ const HMAC_FIELDS: &[Field] = &[
     KEY_VERSION,
     BATCH,
     URL_ALGORITHM,
-    field("algorithm", FieldKind::String, "Hash algorithm."),
+    Field::new("algorithm", FieldKind::String, "Hash algorithm."),
 ];
 
 const RANDOM_FIELDS: &[Field] = &[
-    field("urlbytes", FieldKind::String, "How many bytes, in the path."),
-    field("bytes", FieldKind::Int, "How many bytes."),
-    field("format", FieldKind::String, "hex or base64."),
-    field("source", FieldKind::String, "platform, seal or all."),
+    Field::new("urlbytes", FieldKind::String, "How many bytes, in the path."),
+    Field::new("bytes", FieldKind::Int, "How many bytes."),
+    Field::new("format", FieldKind::String, "hex or base64."),
+    Field::new("source", FieldKind::String, "platform, seal or all."),
 ];
 
 const HASH_FIELDS: &[Field] = &[
     INPUT,
     URL_ALGORITHM,
-    field("algorithm", FieldKind::String, "Hash algorithm."),
-    field("format", FieldKind::String, "hex or base64."),
+    Field::new("algorithm", FieldKind::String, "Hash algorithm."),
+    Field::new("format", FieldKind::String, "hex or base64."),
 ];
 
 const EXPORT_FIELDS: &[Field] = &[
-    field("type", FieldKind::String, "What to export."),
+    Field::new("type", FieldKind::String, "What to export."),
     NAME,
-    field("version", FieldKind::String, "Version, or latest."),
+    Field::new("version", FieldKind::String, "Version, or latest."),
 ];
 
 const ENCRYPT_FIELDS: &[Field] = &[
     NAME,
-    field("plaintext", FieldKind::String, "Base64 plaintext."),
+    Field::new("plaintext", FieldKind::String, "Base64 plaintext."),
     CONTEXT,
     KEY_VERSION,
     ASSOCIATED,
     BATCH,
     PARTIAL,
     KEY_TYPE,
-    field("convergent_encryption", FieldKind::Bool, "Of a key that is made."),
+    Field::new("convergent_encryption", FieldKind::Bool, "Of a key that is made."),
 ];
 
 pub(super) const ROUTES: &[Route<Transit>] = &[
@@ -167,11 +170,11 @@ pub(super) const ROUTES: &[Route<Transit>] = &[
         &[Method::new(WRITE, Effect::Read, Transit::datakey)],
         &[
             NAME,
-            field("plaintext", FieldKind::String, "plaintext: show the key too; wrapped: do not."),
+            Field::new("plaintext", FieldKind::String, "plaintext: show the key too; wrapped: do not."),
             CONTEXT,
             KEY_VERSION,
             ASSOCIATED,
-            field("bits", FieldKind::Int, "128, 256 or 512."),
+            Field::new("bits", FieldKind::Int, "128, 256 or 512."),
         ],
         "Make a key for use elsewhere.",
     ),
@@ -225,8 +228,8 @@ pub(super) const ROUTES: &[Route<Transit>] = &[
         "keys/?",
         &[Method::new(&[Operation::List], Effect::Read, Transit::list)],
         &[
-            field("after", FieldKind::String, "List entries after this one."),
-            field("limit", FieldKind::Int, "How many entries to list."),
+            Field::new("after", FieldKind::String, "List entries after this one."),
+            Field::new("limit", FieldKind::Int, "How many entries to list."),
         ],
         "List the keys.",
     ),
@@ -249,13 +252,13 @@ pub(super) const ROUTES: &[Route<Transit>] = &[
     route(
         "keys/{name}/rotate",
         &[Method::heavy(WRITE, Effect::Write, Transit::rotate)],
-        &[NAME, field("external_key_ref", FieldKind::String, "Not supported.")],
+        &[NAME, Field::new("external_key_ref", FieldKind::String, "Not supported.")],
         "Make a new version of a key.",
     ),
     route(
         "keys/{name}/trim",
         &[Method::new(WRITE, Effect::Write, Transit::trim)],
-        &[NAME, field("min_available_version", FieldKind::Int, "Oldest version to keep.")],
+        &[NAME, Field::new("min_available_version", FieldKind::Int, "Oldest version to keep.")],
         "Remove old versions of a key for good.",
     ),
     route(
@@ -284,7 +287,7 @@ pub(super) const ROUTES: &[Route<Transit>] = &[
             CIPHERTEXT,
             PUBLIC_KEY,
             HASH_FUNCTION,
-            field("version", FieldKind::Int, "Version to complete with its private key."),
+            Field::new("version", FieldKind::Int, "Version to complete with its private key."),
         ],
         "Import a version of an imported key.",
     ),
@@ -330,7 +333,11 @@ pub(super) const ROUTES: &[Route<Transit>] = &[
             Method::new(READ, Effect::Read, Transit::read_cache),
             Method::new(WRITE, Effect::Write, Transit::write_cache),
         ],
-        &[field("size", FieldKind::Int, "Keys to keep in memory; 0: as many as the release does by itself.")],
+        &[Field::new(
+            "size",
+            FieldKind::Int,
+            "Keys to keep in memory; 0: as many as the release does by itself.",
+        )],
         "How many keys are kept in memory.",
     ),
     route(
@@ -339,7 +346,7 @@ pub(super) const ROUTES: &[Route<Transit>] = &[
             Method::new(READ, Effect::Read, Transit::read_key_settings),
             Method::new(WRITE, Effect::Write, Transit::write_key_settings),
         ],
-        &[field("disable_upsert", FieldKind::Bool, "Whether encrypting must not make keys.")],
+        &[Field::new("disable_upsert", FieldKind::Bool, "Whether encrypting must not make keys.")],
         "Settings of all keys of the mount.",
     ),
 ];

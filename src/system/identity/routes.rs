@@ -4,56 +4,56 @@ use super::IdentityBackend;
 use crate::logical::Access::Token;
 use crate::logical::{Field, FieldKind, Method, Route};
 
-const fn field(name: &'static str, kind: FieldKind, description: &'static str) -> Field {
-    Field { name, kind, description }
-}
-
-const ID: Field = field("id", FieldKind::String, "The id; when given, what it names is updated.");
-const NAME: Field = field("name", FieldKind::String, "The name.");
-const METADATA: Field = field("metadata", FieldKind::KvPairs, "Metadata to keep beside it.");
-const POLICIES: Field = field("policies", FieldKind::CommaList, "Policies it gives.");
-const ACCESSOR: Field = field("mount_accessor", FieldKind::String, "Accessor of the auth mount.");
+const ID: Field = Field::new("id", FieldKind::String, "The id; when given, what it names is updated.");
+const NAME: Field = Field::new("name", FieldKind::String, "The name.");
+const METADATA: Field = Field::new("metadata", FieldKind::KvPairs, "Metadata to keep beside it.");
+const POLICIES: Field = Field::new("policies", FieldKind::CommaList, "Policies it gives.");
+const ACCESSOR: Field = Field::new("mount_accessor", FieldKind::String, "Accessor of the auth mount.");
 
 const ENTITY: &[Field] = &[
     ID,
     NAME,
     METADATA,
     POLICIES,
-    field("disabled", FieldKind::Bool, "Whether its tokens open nothing; they are not revoked."),
+    Field::new("disabled", FieldKind::Bool, "Whether its tokens open nothing; they are not revoked."),
 ];
 const ALIAS: &[Field] = &[
     ID,
     NAME,
     ACCESSOR,
-    field("canonical_id", FieldKind::String, "Id of the entity that has the alias."),
-    field("entity_id", FieldKind::String, "Use \"canonical_id\" instead."),
-    field("custom_metadata", FieldKind::KvPairs, "Metadata the auth method does not touch."),
+    Field::new("canonical_id", FieldKind::String, "Id of the entity that has the alias."),
+    Field::new("entity_id", FieldKind::String, "Use \"canonical_id\" instead."),
+    Field::new("custom_metadata", FieldKind::KvPairs, "Metadata the auth method does not touch."),
 ];
 const GROUP: &[Field] = &[
     ID,
     NAME,
     METADATA,
     POLICIES,
-    field("type", FieldKind::String, "\"internal\" or \"external\"."),
-    field("member_entity_ids", FieldKind::CommaList, "Ids of the entities in it."),
-    field("member_group_ids", FieldKind::CommaList, "Ids of the groups in it."),
+    Field::new("type", FieldKind::String, "\"internal\" or \"external\"."),
+    Field::new("member_entity_ids", FieldKind::CommaList, "Ids of the entities in it."),
+    Field::new("member_group_ids", FieldKind::CommaList, "Ids of the groups in it."),
 ];
-const GROUP_ALIAS: &[Field] =
-    &[ID, NAME, ACCESSOR, field("canonical_id", FieldKind::String, "Id of the group that has the alias.")];
+const GROUP_ALIAS: &[Field] = &[
+    ID,
+    NAME,
+    ACCESSOR,
+    Field::new("canonical_id", FieldKind::String, "Id of the group that has the alias."),
+];
 const LOOKUP: &[Field] = &[
     ID,
     NAME,
-    field("alias_id", FieldKind::String, "Id of an alias of it."),
-    field("alias_name", FieldKind::String, "Name of an alias of it, with \"alias_mount_accessor\"."),
-    field("alias_mount_accessor", FieldKind::String, "Accessor of the alias, with \"alias_name\"."),
+    Field::new("alias_id", FieldKind::String, "Id of an alias of it."),
+    Field::new("alias_name", FieldKind::String, "Name of an alias of it, with \"alias_mount_accessor\"."),
+    Field::new("alias_mount_accessor", FieldKind::String, "Accessor of the alias, with \"alias_name\"."),
 ];
 const MERGE: &[Field] = &[
-    field("from_entity_ids", FieldKind::CommaList, "Entities to merge."),
-    field("to_entity_id", FieldKind::String, "The entity that stays."),
-    field("force", FieldKind::Bool, "Whether secrets of a second factor that clash may be lost."),
-    field("conflicting_alias_ids_to_keep", FieldKind::CommaList, "Aliases that stay where two clash."),
+    Field::new("from_entity_ids", FieldKind::CommaList, "Entities to merge."),
+    Field::new("to_entity_id", FieldKind::String, "The entity that stays."),
+    Field::new("force", FieldKind::Bool, "Whether secrets of a second factor that clash may be lost."),
+    Field::new("conflicting_alias_ids_to_keep", FieldKind::CommaList, "Aliases that stay where two clash."),
 ];
-const BATCH: &[Field] = &[field("entity_ids", FieldKind::CommaList, "Entities to delete.")];
+const BATCH: &[Field] = &[Field::new("entity_ids", FieldKind::CommaList, "Entities to delete.")];
 const LISTED: &[Field] = &[ID];
 
 pub(super) const ROUTES: &[Route<IdentityBackend>] = &[

@@ -5,52 +5,56 @@ use crate::core::mount::Table;
 use crate::logical::Access::{Open, Sudo, Token};
 use crate::logical::{Field, FieldKind, Method, Route};
 
-const fn field(name: &'static str, kind: FieldKind, description: &'static str) -> Field {
-    Field { name, kind, description }
-}
-
 /// Of mounting and of tuning: the two share their pattern.
 pub(super) const MOUNT_FIELDS: &[Field] = &[
-    field("path", FieldKind::String, "The path to mount to. Example: \"aws/east\""),
-    field("type", FieldKind::String, "The type of the backend. Example: \"passthrough\""),
-    field("description", FieldKind::String, "User-friendly description for this mount."),
-    field(
+    Field::new("path", FieldKind::String, "The path to mount to. Example: \"aws/east\""),
+    Field::new("type", FieldKind::String, "The type of the backend. Example: \"passthrough\""),
+    Field::new("description", FieldKind::String, "User-friendly description for this mount."),
+    Field::new(
         "config",
         FieldKind::Map,
         "Configuration for this mount, such as default_lease_ttl and max_lease_ttl.",
     ),
-    field("local", FieldKind::Bool, "Mark the mount as a local mount, which is not replicated."),
-    field("seal_wrap", FieldKind::Bool, "Whether to turn on seal wrapping for the mount."),
-    field(
+    Field::new("local", FieldKind::Bool, "Mark the mount as a local mount, which is not replicated."),
+    Field::new("seal_wrap", FieldKind::Bool, "Whether to turn on seal wrapping for the mount."),
+    Field::new(
         "external_entropy_access",
         FieldKind::Bool,
         "Whether to give the mount access to external entropy.",
     ),
-    field("plugin_name", FieldKind::String, "Name of the plugin to mount based from the name registered."),
-    field("plugin_version", FieldKind::String, "The semantic version of the plugin to use."),
-    field("options", FieldKind::KvPairs, "The options to pass into the backend."),
-    field("default_lease_ttl", FieldKind::String, "The default lease TTL for this mount."),
-    field("max_lease_ttl", FieldKind::String, "The max lease TTL for this mount."),
-    field(
+    Field::new(
+        "plugin_name",
+        FieldKind::String,
+        "Name of the plugin to mount based from the name registered.",
+    ),
+    Field::new("plugin_version", FieldKind::String, "The semantic version of the plugin to use."),
+    Field::new("options", FieldKind::KvPairs, "The options to pass into the backend."),
+    Field::new("default_lease_ttl", FieldKind::String, "The default lease TTL for this mount."),
+    Field::new("max_lease_ttl", FieldKind::String, "The max lease TTL for this mount."),
+    Field::new(
         "audit_non_hmac_request_keys",
         FieldKind::CommaList,
         "Request keys that audit devices do not hash.",
     ),
-    field(
+    Field::new(
         "audit_non_hmac_response_keys",
         FieldKind::CommaList,
         "Response keys that audit devices do not hash.",
     ),
-    field("listing_visibility", FieldKind::LowerString, "\"unauth\", \"hidden\" or empty."),
-    field("passthrough_request_headers", FieldKind::CommaList, "Request headers passed to the backend."),
-    field("allowed_response_headers", FieldKind::CommaList, "Response headers a backend may set."),
-    field("token_type", FieldKind::String, "The type of token to issue (service or batch)."),
-    field("user_lockout_config", FieldKind::Map, "The user lockout configuration to pass into the backend."),
+    Field::new("listing_visibility", FieldKind::LowerString, "\"unauth\", \"hidden\" or empty."),
+    Field::new("passthrough_request_headers", FieldKind::CommaList, "Request headers passed to the backend."),
+    Field::new("allowed_response_headers", FieldKind::CommaList, "Response headers a backend may set."),
+    Field::new("token_type", FieldKind::String, "The type of token to issue (service or batch)."),
+    Field::new(
+        "user_lockout_config",
+        FieldKind::Map,
+        "The user lockout configuration to pass into the backend.",
+    ),
 ];
 
 const REMOUNT_FIELDS: &[Field] = &[
-    field("from", FieldKind::String, "The previous mount point."),
-    field("to", FieldKind::String, "The new mount point."),
+    Field::new("from", FieldKind::String, "The previous mount point."),
+    Field::new("to", FieldKind::String, "The new mount point."),
 ];
 
 pub(super) const ROUTES: &[Route<MountEndpoints>] = &[

@@ -16,33 +16,29 @@ pub struct PolicyEndpoints {
     routes: Routes<Self>,
 }
 
-const fn field(name: &'static str, kind: FieldKind, description: &'static str) -> Field {
-    Field { name, kind, description }
-}
-
-const NAME: Field = field("name", FieldKind::String, "The name of the policy.");
+const NAME: Field = Field::new("name", FieldKind::String, "The name of the policy.");
 
 const ACL_FIELDS: &[Field] = &[
     NAME,
-    field("policy", FieldKind::String, "The rules of the policy, as text or base64 of it."),
-    field("rules", FieldKind::String, "The older name of policy."),
-    field("cas", FieldKind::Int, "The version to replace; -1: the policy must not exist yet."),
-    field("cas_required", FieldKind::Bool, "Whether changes must name the version they replace."),
-    field("expiration", FieldKind::Time, "When the policy ends."),
-    field("ttl", FieldKind::DurationSecs, "How long the policy lasts."),
-    field(
+    Field::new("policy", FieldKind::String, "The rules of the policy, as text or base64 of it."),
+    Field::new("rules", FieldKind::String, "The older name of policy."),
+    Field::new("cas", FieldKind::Int, "The version to replace; -1: the policy must not exist yet."),
+    Field::new("cas_required", FieldKind::Bool, "Whether changes must name the version they replace."),
+    Field::new("expiration", FieldKind::Time, "When the policy ends."),
+    Field::new("ttl", FieldKind::DurationSecs, "How long the policy lasts."),
+    Field::new(
         "allow_slashes_in_identity_templates",
         FieldKind::Bool,
         "Whether what templates are filled with may hold slashes.",
     ),
-    field(
+    Field::new(
         "allow_wildcards_in_identity_templates",
         FieldKind::Bool,
         "Whether what templates are filled with may hold wildcards.",
     ),
 ];
 
-const PASSWORD_FIELDS: &[Field] = &[NAME, field("policy", FieldKind::String, "The password policy.")];
+const PASSWORD_FIELDS: &[Field] = &[NAME, Field::new("policy", FieldKind::String, "The password policy.")];
 
 const ROUTES: &[Route<PolicyEndpoints>] = &[
     Route::new(

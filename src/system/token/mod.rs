@@ -26,35 +26,31 @@ pub struct TokenBackend {
     routes: Routes<Self>,
 }
 
-const fn field(name: &'static str, kind: FieldKind, description: &'static str) -> Field {
-    Field { name, kind, description }
-}
-
-const TOKEN: Field = field("token", FieldKind::String, "Token to act on");
-const ACCESSOR: Field = field("accessor", FieldKind::String, "Accessor of the token");
+const TOKEN: Field = Field::new("token", FieldKind::String, "Token to act on");
+const ACCESSOR: Field = Field::new("accessor", FieldKind::String, "Accessor of the token");
 const INCREMENT: Field =
-    field("increment", FieldKind::DurationSecs, "The desired increment to the token expiration");
+    Field::new("increment", FieldKind::DurationSecs, "The desired increment to the token expiration");
 
 const CREATE_FIELDS: &[Field] = &[
-    field("id", FieldKind::String, "Value for the token"),
-    field("display_name", FieldKind::String, "Name to associate with this token"),
-    field("entity_alias", FieldKind::String, "Name of the entity alias to associate with this token"),
-    field("explicit_max_ttl", FieldKind::String, "Explicit max TTL of this token"),
-    field("lease", FieldKind::String, "Use 'ttl' instead"),
-    field("meta", FieldKind::KvPairs, "Arbitrary key=value metadata to associate with the token"),
-    field("no_default_policy", FieldKind::Bool, "Do not include default policy for this token"),
-    field("no_parent", FieldKind::Bool, "Create the token with no parent"),
-    field("num_uses", FieldKind::Int, "Max number of uses for this token"),
-    field("period", FieldKind::String, "Renew period"),
-    field("policies", FieldKind::List, "List of policies for the token"),
-    field(
+    Field::new("id", FieldKind::String, "Value for the token"),
+    Field::new("display_name", FieldKind::String, "Name to associate with this token"),
+    Field::new("entity_alias", FieldKind::String, "Name of the entity alias to associate with this token"),
+    Field::new("explicit_max_ttl", FieldKind::String, "Explicit max TTL of this token"),
+    Field::new("lease", FieldKind::String, "Use 'ttl' instead"),
+    Field::new("meta", FieldKind::KvPairs, "Arbitrary key=value metadata to associate with the token"),
+    Field::new("no_default_policy", FieldKind::Bool, "Do not include default policy for this token"),
+    Field::new("no_parent", FieldKind::Bool, "Create the token with no parent"),
+    Field::new("num_uses", FieldKind::Int, "Max number of uses for this token"),
+    Field::new("period", FieldKind::String, "Renew period"),
+    Field::new("policies", FieldKind::List, "List of policies for the token"),
+    Field::new(
         "renewable",
         FieldKind::Bool,
         "Allow token to be renewed past its initial TTL up to system/mount maximum TTL",
     ),
-    field("role_name", FieldKind::String, "Name of the role"),
-    field("ttl", FieldKind::String, "Time to live for this token"),
-    field("type", FieldKind::String, "Token type"),
+    Field::new("role_name", FieldKind::String, "Name of the role"),
+    Field::new("ttl", FieldKind::String, "Time to live for this token"),
+    Field::new("type", FieldKind::String, "Token type"),
 ];
 
 const READ_OR_WRITE: &[Operation] = &[Operation::Read, Operation::Create, Operation::Update];

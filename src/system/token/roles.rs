@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{TokenBackend, field, whole};
+use super::{TokenBackend, whole};
 use crate::core::token_store::parse_cidrs;
 use crate::core::token_store::role::Role;
 use crate::logical::field::Fields;
@@ -11,28 +11,36 @@ use crate::logical::{Answer, Call, Fault, Field, FieldKind, Response};
 const ROLES: &str = "sys/token/roles/";
 
 pub(super) const FIELDS: &[Field] = &[
-    field("role_name", FieldKind::String, "Name of the role"),
-    field("allowed_policies", FieldKind::CommaList, "Policies tokens of this role may have"),
-    field("allowed_policies_glob", FieldKind::CommaList, "Patterns of policies tokens of this role may have"),
-    field("disallowed_policies", FieldKind::CommaList, "Policies tokens of this role may not have"),
-    field(
+    Field::new("role_name", FieldKind::String, "Name of the role"),
+    Field::new("allowed_policies", FieldKind::CommaList, "Policies tokens of this role may have"),
+    Field::new(
+        "allowed_policies_glob",
+        FieldKind::CommaList,
+        "Patterns of policies tokens of this role may have",
+    ),
+    Field::new("disallowed_policies", FieldKind::CommaList, "Policies tokens of this role may not have"),
+    Field::new(
         "disallowed_policies_glob",
         FieldKind::CommaList,
         "Patterns of policies tokens of this role may not have",
     ),
-    field("allowed_entity_aliases", FieldKind::CommaList, "Aliases tokens of this role may be made for"),
-    field("orphan", FieldKind::Bool, "Whether tokens of this role have no parent"),
-    field("path_suffix", FieldKind::String, "Ending of the path of tokens of this role"),
-    field("renewable", FieldKind::Bool, "Whether tokens of this role can be renewed"),
-    field("period", FieldKind::DurationSecs, "Use 'token_period' instead"),
-    field("explicit_max_ttl", FieldKind::DurationSecs, "Use 'token_explicit_max_ttl' instead"),
-    field("bound_cidrs", FieldKind::CommaList, "Use 'token_bound_cidrs' instead"),
-    field("token_period", FieldKind::DurationSecs, "Renewals set the life of the token to this"),
-    field("token_explicit_max_ttl", FieldKind::DurationSecs, "No renewal takes the token past this"),
-    field("token_bound_cidrs", FieldKind::CommaList, "Networks the token may be used from"),
-    field("token_no_default_policy", FieldKind::Bool, "Whether the default policy is left out"),
-    field("token_num_uses", FieldKind::Int, "How often the token may be used"),
-    field("token_type", FieldKind::String, "Kind of token: service, batch, default-service or default-batch"),
+    Field::new("allowed_entity_aliases", FieldKind::CommaList, "Aliases tokens of this role may be made for"),
+    Field::new("orphan", FieldKind::Bool, "Whether tokens of this role have no parent"),
+    Field::new("path_suffix", FieldKind::String, "Ending of the path of tokens of this role"),
+    Field::new("renewable", FieldKind::Bool, "Whether tokens of this role can be renewed"),
+    Field::new("period", FieldKind::DurationSecs, "Use 'token_period' instead"),
+    Field::new("explicit_max_ttl", FieldKind::DurationSecs, "Use 'token_explicit_max_ttl' instead"),
+    Field::new("bound_cidrs", FieldKind::CommaList, "Use 'token_bound_cidrs' instead"),
+    Field::new("token_period", FieldKind::DurationSecs, "Renewals set the life of the token to this"),
+    Field::new("token_explicit_max_ttl", FieldKind::DurationSecs, "No renewal takes the token past this"),
+    Field::new("token_bound_cidrs", FieldKind::CommaList, "Networks the token may be used from"),
+    Field::new("token_no_default_policy", FieldKind::Bool, "Whether the default policy is left out"),
+    Field::new("token_num_uses", FieldKind::Int, "How often the token may be used"),
+    Field::new(
+        "token_type",
+        FieldKind::String,
+        "Kind of token: service, batch, default-service or default-batch",
+    ),
 ];
 
 impl TokenBackend {
